@@ -1,0 +1,27 @@
+# Two commands do all the set-up: `make table2` and `make test`.
+VENV ?= .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export MPLBACKEND := Agg
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help table2 test lint environment
+help: ## show this list
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+table2: environment ## set up, then make Table 2 of the default scale (about half an hour on two cores)
+	snakemake --cores all results/table2.csv
+
+test: environment ## set up, then check style, types and architecture and run all tests
+	$(MAKE) --no-print-directory lint
+	pytest -n 2 --dist loadfile
+
+lint: environment ## style, types, architecture
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports --no-cache
+	snakefmt --check Snakefile workflow
+	snakemake --lint > /dev/null
+
+environment: ## set up only: a virtual environment in .venv
+	@python3 scripts/bootstrap.py --venv $(VENV)

@@ -1,0 +1,39 @@
+"""The whole pipeline; `snakemake --cores all results/table2.csv` makes Table 2 of the default scale."""
+
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+from nexusflow.config.workflow import Pipeline
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+pipeline = Pipeline(config, Path("config"))
+published = pipeline.main
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/partition.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/analysis.smk"
+include: "workflow/rules/paper.smk"
+
+
+rule all:
+    input:
+        expand("results/{name}", name=pipeline.targets),
+    default_target: True
+
+
+wildcard_constraints:
+    scale=pipeline.scale_pattern,
+    suite="nuscenes",
+    world="[a-z][a-z0-9_]*",
+    kind="full|s_geo|r_geo|random",
+    run="[a-z][a-z0-9_]*",
+    seed="[0-9]+",

@@ -1,0 +1,135 @@
+"""Small building blocks shared by the model's parts.
+
+Letters: B batch, C channels, H/W grid, Q queries, D query channels, M sampled points per query.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = [
+    "Attention",
+    "ConvBlock",
+    "FeedForward",
+    "ResidualBlock",
+    "full_precision",
+    "mlp",
+    "sample_grid",
+    "sine_position",
+]
+
+
+def full_precision(x: Tensor) -> Any:
+    """Return a context in which autocast is off, for geometry and losses."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
+def mlp(*sizes: int, norm: bool = False) -> nn.Sequential:
+    """Build linear layers with ReLU (and LayerNorm) between them; the last one is linear."""
+    layers: list[nn.Module] = []
+    for inner, outer in zip(sizes[:-2], sizes[1:-1], strict=True):
+        layers += [nn.Linear(inner, outer), *([nn.LayerNorm(outer)] if norm else []), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution, group normalisation, ReLU.
+
+    Group normalisation keeps no batch statistics: those would differ between cities and so confound any
+    comparison of methods that align domains.
+    """
+
+    def __init__(self, inner: int, outer: int, groups: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(inner, outer, kernel, stride, kernel // 2, bias=False),
+            nn.GroupNorm(groups, outer),
+            nn.ReLU(inplace=True),
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions with a skip connection; a 1×1 projection where the shape changes."""
+
+    def __init__(self, inner: int, outer: int, groups: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = ConvBlock(inner, outer, groups, stride=stride)
+        self.second = nn.Conv2d(outer, outer, 3, padding=1, bias=False)
+        self.norm = nn.GroupNorm(groups, outer)
+        self.skip = nn.Identity() if inner == outer and stride == 1 else nn.Conv2d(inner, outer, 1, stride)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Return features of the block's output shape."""
+        return F.relu(self.norm(self.second(self.first(x_BCHW))) + self.skip(x_BCHW))
+
+
+class Attention(nn.Module):
+    """Multi-head attention with an optional mask (True = may look)."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
+
+    def forward(self, q_BQD: Tensor, k_BKD: Tensor, v_BKD: Tensor, mask_BQK: Tensor | None = None) -> Tensor:
+        """Return (B, Q, D)."""
+
+        def split(x: Tensor) -> Tensor:
+            return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+        mask = None if mask_BQK is None else mask_BQK[:, None]
+        q, k, v = split(self.query(q_BQD)), split(self.key(k_BKD)), split(self.value(v_BKD))
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Module):
+    """Two-layer perceptron with residual connection and LayerNorm (post-norm)."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.net = mlp(dim, hidden, dim)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the same shape."""
+        return self.norm(x + self.net(x))
+
+
+def sine_position(xy: Tensor, dim: int, half_m: float) -> Tensor:
+    """Encode positions by sines and cosines of growing frequency.
+
+    Args:
+        xy: (…, 2) positions in metres.
+        dim: channels of the result, a multiple of 4.
+        half_m: half-width of the grid; sets the longest wavelength (metres).
+
+    Returns:
+        (…, dim) float32 encoding.
+    """
+    steps = dim // 4
+    exponents = torch.arange(steps, device=xy.device, dtype=torch.float32) / max(steps - 1, 1)
+    frequencies = math.pi / half_m * (2.0 * half_m) ** exponents / 2.0
+    angles = xy.float()[..., None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], -1).flatten(-2)
+
+
+def sample_grid(grid_BCHW: Tensor, xy_BQM2: Tensor, half_m: float) -> Tensor:
+    """Read a BEV grid bilinearly at metric positions; zero outside.
+
+    Args:
+        grid_BCHW: BEV features; rows follow y, columns x.
+        xy_BQM2: positions (metres).
+        half_m: half-width of the grid (metres).
+
+    Returns:
+        (B, Q, M, C) float32 samples.
+    """
+    with full_precision(grid_BCHW):
+        grid = grid_BCHW.float().contiguous()
+        samples_BCQM = F.grid_sample(grid, xy_BQM2.float() / half_m, align_corners=False)
+    return samples_BCQM.permute(0, 2, 3, 1)

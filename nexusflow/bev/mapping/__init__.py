@@ -1,0 +1,1 @@
+"""Mapping former: class queries whose product with the BEV features gives the masks."""

@@ -1,0 +1,185 @@
+"""`nexusflow <verb>`: every rule's shell line is one such call, and people may type them too.
+
+Imports of a verb happen inside it, so that `--help` and the planning of the workflow stay fast.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nexusflow.core.errors import UserError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Trains, scores and compares NexusFlow and its rivals. People usually type "
+    "`snakemake --cores all results/table2.csv`, which calls these verbs in order.",
+)
+
+Scale = Annotated[
+    str | None, typer.Option(help="scale: a file of config/scales (default: the one of config.yaml)")
+]
+Suite = Annotated[str, typer.Option(help="suite of config/experiments.yaml")]
+Run = Annotated[str, typer.Option(help="row of config/experiments.yaml")]
+Seed = Annotated[int, typer.Option(min=0, help="seed of weights, noise and the order of clips")]
+World = Annotated[str, typer.Option(help="`street`, or a key of the scale's `worlds`")]
+Workers = Annotated[int, typer.Option(min=1, help="processes")]
+Seeds = Annotated[list[int] | None, typer.Argument(hidden=True)]
+Folder = Path(os.environ.get("NEXUSFLOW_CONFIG", "config"))
+
+
+def _load(scale: str | None):
+    from nexusflow.config.layout import Layout
+    from nexusflow.config.load import load_configuration
+
+    configuration = load_configuration(Folder, scale)
+    return configuration, Layout(configuration.scale_name)
+
+
+@app.command()
+def data(scale: Scale = None, world: World = "street", workers: Workers = 2) -> None:
+    """Generate an embedded world in nuScenes format."""
+    from nexusflow.data.worlds.street.generate import generate_street_world
+
+    configuration, layout = _load(scale)
+    generate_street_world(configuration.world(world), layout.data("nuscenes", world), workers)
+
+
+@app.command()
+def cache(scale: Scale = None, world: World = "street", workers: Workers = 2) -> None:
+    """Decode images and draw map targets once, into memory-mapped files."""
+    from nexusflow.data.nuscenes.cache import build_cache
+
+    configuration, layout = _load(scale)
+    suite = configuration.scale.nuscenes
+    root, folder = layout.data("nuscenes", world), layout.cache("nuscenes", world)
+    build_cache(suite.reader, root, folder, version=suite.version, workers=workers)
+
+
+@app.command()
+def partition(
+    kind: Annotated[str, typer.Option(help="full, s_geo, r_geo or random")],
+    scale: Scale = None,
+    world: World = "street",
+) -> None:
+    """Write the table that says which labels each scene shows."""
+    from nexusflow.data.nuscenes.cache import NuScenesCache
+    from nexusflow.data.partition import build_partition, write_partition
+
+    _, layout = _load(scale)
+    scenes = NuScenesCache.open(layout.cache("nuscenes", world)).scenes
+    table = build_partition(scenes, kind, seed=0)  # type: ignore[arg-type]
+    write_partition(table, layout.partition("nuscenes", world, kind))
+
+
+@app.command()
+def train(run: Run, seed: Seed = 0, scale: Scale = None, suite: Suite = "nuscenes") -> None:
+    """Train one run with one seed; an interrupted run goes on where it was."""
+    from nexusflow.config.assemble import train_from_configuration
+
+    configuration, layout = _load(scale)
+    train_from_configuration(configuration, layout, suite, run, seed)
+
+
+@app.command()
+def predict(run: Run, seed: Seed = 0, scale: Scale = None, suite: Suite = "nuscenes") -> None:
+    """Write what a trained model says about the validation split, in the field's own formats."""
+    from nexusflow.config.assemble import predict_from_configuration
+
+    configuration, layout = _load(scale)
+    predict_from_configuration(configuration, layout, suite, run, seed)
+
+
+@app.command()
+def reference(scale: Scale = None) -> None:
+    """Write the predictions of the trivial reference: the best constant map, and no tracks."""
+    from nexusflow.data.nuscenes.cache import NuScenesCache
+    from nexusflow.evaluation.reference import write_reference
+
+    configuration, layout = _load(scale)
+    cached = NuScenesCache.open(layout.cache("nuscenes", "street"))
+    write_reference(
+        layout.predictions("nuscenes", "trivial", 0), cached, configuration.scale.nuscenes.reader.bev_half_m
+    )
+
+
+@app.command()
+def evaluate(
+    run: Run, seed: Seed = 0, scale: Scale = None, suite: Suite = "nuscenes", workers: Workers = 1
+) -> None:
+    """Score a run's prediction files against all labels of the validation split; no model is loaded."""
+    from nexusflow.config.assemble import evaluate_from_configuration
+
+    configuration, layout = _load(scale)
+    evaluate_from_configuration(configuration, layout, suite, run, seed, workers)
+
+
+@app.command()
+def qualitative(scale: Scale = None) -> None:
+    """Collect what Figure 6 draws from the predictions of two runs."""
+    from nexusflow.config.assemble import qualitative_from_configuration
+
+    configuration, layout = _load(scale)
+    qualitative_from_configuration(configuration, layout)
+
+
+@app.command()
+def table(
+    name: Annotated[str, typer.Argument(help="table2, comparison or gap_sweep")],
+    scale: Scale = None,
+    seeds: Annotated[
+        list[int] | None, typer.Option(help="training seeds (default: those of config.yaml)")
+    ] = None,
+) -> None:
+    """Write a table from metrics files."""
+    from nexusflow.config.publish import write_table
+
+    configuration, layout = _load(scale)
+    write_table(configuration, layout, name, list(seeds or configuration.main.seeds))
+
+
+@app.command()
+def figure(
+    name: Annotated[str, typer.Argument(help="figure6, collapse or learning_curves")],
+    scale: Scale = None,
+    seeds: Annotated[
+        list[int] | None, typer.Option(help="training seeds (default: those of config.yaml)")
+    ] = None,
+) -> None:
+    """Draw a figure from result files."""
+    from nexusflow.config.publish import draw_figure
+
+    configuration, layout = _load(scale)
+    draw_figure(configuration, layout, name, list(seeds or configuration.main.seeds))
+
+
+def main() -> None:
+    """Run the command line; mistakes in input end with one sentence and exit code 1, Ctrl-C with 130."""
+    try:
+        app(standalone_mode=False)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except typer.Exit as stop:
+        raise SystemExit(stop.exit_code) from None
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception as error:
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        raise SystemExit(getattr(error, "exit_code", 2)) from None
+
+
+if __name__ == "__main__":
+    main()

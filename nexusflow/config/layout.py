@@ -1,0 +1,65 @@
+"""Where every artefact lies; the workflow and the command line share these paths.
+
+Arguments may be workflow wildcards such as "{run}", so that one definition serves rules and verbs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["CACHE_FILES", "PREDICTION_FILES", "RUN_FILES", "Layout"]
+
+CACHE_FILES = ("images.npy", "map.npy", "frames.npz", "index.json")
+RUN_FILES = ("model.safetensors", "log.csv", "provenance.json")
+PREDICTION_FILES = ("tracking.json", "map.npz", "tracker.json")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below results/ of one scale.
+
+    Attributes:
+        scale: name of the scale.
+        root: the results folder.
+    """
+
+    scale: str
+    root: Path = Path("results")
+
+    @property
+    def base(self) -> Path:
+        """Folder of the scale."""
+        return self.root / self.scale
+
+    def data(self, suite: str, world: str) -> Path:
+        """Data root of a world."""
+        return self.base / "data" / suite / world
+
+    def cache(self, suite: str, world: str) -> Path:
+        """Folder of the decoded, memory-mapped data of a world."""
+        return self.base / "cache" / suite / world
+
+    def partition(self, suite: str, world: str, kind: str) -> Path:
+        """Partition table of a world."""
+        return self.base / "partitions" / suite / world / f"{kind}.csv"
+
+    def run(self, suite: str, run: str, seed: int | str) -> Path:
+        """Folder of one run with one seed."""
+        return self.base / "runs" / suite / run / f"seed{seed}"
+
+    def predictions(self, suite: str, run: str, seed: int | str) -> Path:
+        """Folder of a run's predictions on the validation split."""
+        return self.run(suite, run, seed) / "predictions"
+
+    def metrics(self, suite: str, run: str, seed: int | str) -> Path:
+        """Metrics file of one run with one seed."""
+        return self.run(suite, run, seed) / "metrics.json"
+
+    def log(self, rule: str, *parts: str) -> str:
+        """Log file of a rule, as a workflow pattern."""
+        return str(self.base / "logs" / rule / ("_".join(parts) + ".log"))
+
+    def benchmark(self, rule: str, *parts: str) -> str:
+        """Benchmark file of a rule, as a workflow pattern."""
+        return str(self.base / "benchmarks" / rule / ("_".join(parts) + ".tsv"))

@@ -1,0 +1,218 @@
+"""Reads the YAML files, with one clear sentence for every mistake in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from nexusflow.config.schema import MainConfig, ResolvedRun, RunConfig, ScaleConfig
+from nexusflow.core.errors import UserError
+from nexusflow.data.worlds.street.config import StreetWorldConfig
+from nexusflow.paper.config import PaperConfig
+
+__all__ = ["Configuration", "load_configuration"]
+
+Model = TypeVar("Model", bound=BaseModel)
+SUITES = ("nuscenes",)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; restore it from the repository.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        place = getattr(error, "problem_mark", None)
+        line = f" at line {place.line + 1}" if place else ""
+        raise UserError(f"{path} is not valid YAML{line}; correct it.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must be a mapping of keys to values; correct it.")
+    return content
+
+
+def _validate(model: type[Model], content: Any, path: Path, prefix: str = "") -> Model:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([prefix, *map(str, first["loc"])] if prefix else map(str, first["loc"]))
+        more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise UserError(f"{path}: key `{key}`: {first['msg']}, got {first['input']!r}{more}.") from error
+
+
+def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in change.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All of it, for one scale.
+
+    Attributes:
+        folder: where the files lie.
+        scale_name: name of the scale.
+        main: config.yaml.
+        scale: the scale's file.
+        runs: rows by suite and run.
+        paper: paper.yaml.
+    """
+
+    folder: Path
+    scale_name: str
+    main: MainConfig
+    scale: ScaleConfig
+    runs: dict[str, dict[str, RunConfig]]
+    paper: PaperConfig
+
+    @property
+    def scale_path(self) -> Path:
+        """The scale's file."""
+        return self.folder / "scales" / f"{self.scale_name}.yaml"
+
+    @property
+    def runs_path(self) -> Path:
+        """The table of runs."""
+        return self.folder / "experiments.yaml"
+
+    def row(self, suite: str, run: str) -> RunConfig:
+        """Look up a row of the table of runs.
+
+        Args:
+            suite: suite name.
+            run: row name.
+
+        Returns:
+            The row.
+
+        Raises:
+            UserError: if there is no such row.
+        """
+        try:
+            return self.runs[suite][run]
+        except KeyError as error:
+            known = ", ".join(self.runs.get(suite, {}))
+            raise UserError(f"{self.runs_path} has no run `{suite}.{run}`; it has {known}.") from error
+
+    def world(self, name: str) -> StreetWorldConfig:
+        """Resolve a world of the nuScenes suite.
+
+        Args:
+            name: `street` or a key of the scale's `worlds`.
+
+        Returns:
+            Its full configuration.
+
+        Raises:
+            UserError: if the scale has no such world or the world's keys are wrong.
+        """
+        suite = self.scale.nuscenes
+        if name == "street":
+            return suite.world
+        if name not in suite.worlds:
+            raise UserError(f"{self.scale_path}: key `nuscenes.worlds` has no world `{name}`.")
+        content = _merge(suite.world.model_dump(), suite.worlds[name])
+        return _validate(StreetWorldConfig, content, self.scale_path, f"nuscenes.worlds.{name}")
+
+    def resolve(self, suite: str, run: str) -> ResolvedRun:
+        """Put together everything that a run depends on.
+
+        Args:
+            suite: suite name.
+            run: row name.
+
+        Returns:
+            Method, training budget, model, world and partition of the run.
+
+        Raises:
+            UserError: if the row is only declared, or names an unknown budget, world or initial run.
+        """
+        row = self.row(suite, run)
+        where = f"{suite}.{run}"
+        if row.method is None:
+            raise UserError(f"{self.runs_path}: run `{where}` is declared but its method does not exist yet.")
+        section = self.scale.nuscenes
+        if row.budget not in section.budgets:
+            raise UserError(
+                f"{self.runs_path}: key `{where}.budget`: {self.scale_path} has no budget `{row.budget}`."
+            )
+        if row.init is not None and self.resolve(suite, row.init).world != row.world:
+            raise UserError(
+                f"{self.runs_path}: key `{where}.init`: `{row.init}` is trained in another world."
+            )
+        self.world(row.world)
+        content = {
+            "suite": suite,
+            "run": run,
+            "world": row.world,
+            "partition": row.partition,
+            "init": row.init,
+            "method": _merge(section.methods.get(str(row.method.get("name")), {}), row.method),
+            "training": _merge(section.budgets[row.budget].model_dump(), row.training),
+            "model": _merge(section.model.model_dump(), row.model),
+        }
+        return _validate(ResolvedRun, content, self.runs_path, where)
+
+    def check(self) -> None:
+        """Resolve every run once, so that mistakes show before anything is planned.
+
+        Raises:
+            UserError: for the first mistake found, also for a phase-2 run that starts from itself.
+        """
+        for suite, rows in self.runs.items():
+            for run, row in rows.items():
+                seen = [run]
+                while row.init is not None:
+                    if row.init in seen:
+                        raise UserError(
+                            f"{self.runs_path}: key `{suite}.{run}.init` leads back to `{row.init}`."
+                        )
+                    seen.append(row.init)
+                    row = self.row(suite, row.init)
+                if not rows[run].is_declared_only:
+                    self.resolve(suite, run)
+
+
+def load_configuration(folder: Path, scale: str | None = None) -> Configuration:
+    """Read and validate the whole configuration of a scale.
+
+    Args:
+        folder: the config/ folder.
+        scale: name of the scale; default: the one that config.yaml names.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        UserError: for a missing file, an unknown key, a wrong type or a value out of range.
+    """
+    main = _validate(MainConfig, _read_yaml(folder / "config.yaml"), folder / "config.yaml")
+    name = scale or main.scale
+    scale_path = folder / "scales" / f"{name}.yaml"
+    if not scale_path.exists():
+        known = ", ".join(sorted(path.stem for path in (folder / "scales").glob("*.yaml")))
+        raise UserError(f"There is no scale `{name}` ({scale_path} is missing); choose one of {known}.")
+    runs_path = folder / "experiments.yaml"
+    tables = _read_yaml(runs_path)
+    unknown = sorted(set(tables) - set(SUITES))
+    if unknown:
+        raise UserError(f"{runs_path}: key `{unknown[0]}` is no suite; the suites are {', '.join(SUITES)}.")
+    runs = {
+        suite: {run: _validate(RunConfig, row, runs_path, f"{suite}.{run}") for run, row in rows.items()}
+        for suite, rows in tables.items()
+    }
+    return Configuration(
+        folder=folder,
+        scale_name=name,
+        main=main,
+        scale=_validate(ScaleConfig, _read_yaml(scale_path), scale_path),
+        runs=runs,
+        paper=_validate(PaperConfig, _read_yaml(folder / "paper.yaml"), folder / "paper.yaml"),
+    )

@@ -1,0 +1,1 @@
+"""Data sets: readers, embedded worlds and the tables that say which labels may be seen."""

@@ -1,0 +1,1 @@
+"""Two procedural cities, written as a nuScenes data set."""

@@ -1,0 +1,165 @@
+"""Typed content of config/paper.yaml: which runs make which table and figure, and how figures look."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = [
+    "CollapseConfig",
+    "ComparisonConfig",
+    "Figure6Config",
+    "FigureStyleConfig",
+    "GapPointConfig",
+    "GapSweepConfig",
+    "LearningCurvesConfig",
+    "MethodTableConfig",
+    "PaperConfig",
+    "RunLabel",
+    "TableRowConfig",
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _refuse_repeats(names: list[str], what: str) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{what} repeated: {', '.join(repeated)}")
+
+
+class RunLabel(_Section):
+    """A run and the name it goes by in a figure."""
+
+    run: str = Field(description="Run name, as in config/experiments.yaml.")
+    label: str = Field(description="Name shown in the figure.")
+
+
+class TableRowConfig(_Section):
+    """One row of a table of methods."""
+
+    id: str = Field(pattern=r"^[a-z0-9_]+$", description="Stable row identifier, used in the CSV.")
+    label: str = Field(description="Row label.")
+    run: str = Field(description="Run name, as in config/experiments.yaml.")
+    suite: Literal["nuscenes", "nyuv2"] = Field("nuscenes", description="Suite that the run belongs to.")
+    paper: str | None = Field(
+        None, description="Row label in the paper; null for rows that it does not have."
+    )
+    note: str = Field("", description="Footnote of the row.")
+    seeds: tuple[int, ...] | None = Field(
+        None, description="Seeds of this row if not the table's, e.g. one for a reference without training."
+    )
+
+
+class MethodTableConfig(_Section):
+    """A table with one method per row."""
+
+    paper_table: Literal["table2", "table3", "tableA1", "tableA2"] = Field(
+        description="Table of the paper whose values stand beside ours."
+    )
+    title: str = Field(description="Title above the table.")
+    rows: tuple[TableRowConfig, ...] = Field(
+        min_length=1, description="Rows in order; the paper's come first."
+    )
+
+    @model_validator(mode="after")
+    def _check_rows(self) -> MethodTableConfig:
+        _refuse_repeats([row.id for row in self.rows], "row id")
+        in_paper = [row.paper is not None for row in self.rows]
+        if in_paper != sorted(in_paper, reverse=True):
+            raise ValueError("rows of the paper must come before rows without a `paper` key")
+        return self
+
+
+class ComparisonConfig(_Section):
+    """Paired differences over seeds."""
+
+    treatments: tuple[RunLabel, ...] = Field(min_length=1, description="Runs whose effect is asked for.")
+    references: tuple[RunLabel, ...] = Field(min_length=1, description="Runs they are compared with.")
+    confidence: float = Field(0.95, gt=0, lt=1, description="Level of the interval of the mean difference.")
+
+
+class GapPointConfig(_Section):
+    """Two runs at one setting of the world's domain gap."""
+
+    gap: float = Field(ge=0, le=1, description="Domain gap of the embedded world, 0 = none, 1 = largest.")
+    full: str = Field(description="Run with all labels.")
+    baseline: str = Field(description="Run with the labels of the partition only.")
+
+
+class GapSweepConfig(_Section):
+    """Full supervision and baseline against the domain gap."""
+
+    points: tuple[GapPointConfig, ...] = Field(min_length=1, description="Settings of the domain gap.")
+
+    @model_validator(mode="after")
+    def _check_points(self) -> GapSweepConfig:
+        _refuse_repeats([str(point.gap) for point in self.points], "gap")
+        return self
+
+
+class CollapseConfig(_Section):
+    """Collapse monitors over training."""
+
+    runs: tuple[RunLabel, ...] = Field(min_length=1, description="Runs with an alignment loss.")
+
+
+class LearningCurvesConfig(_Section):
+    """Training losses over steps."""
+
+    runs: tuple[RunLabel, ...] = Field(min_length=1, description="Runs to show.")
+    panels: dict[str, str] = Field(
+        default={
+            "Total loss": "loss/total",
+            "Tracking loss": "loss/track/*",
+            "Map loss": "loss/map/*",
+            "Alignment loss (weighted)": "loss/nexusflow/align",
+        },
+        description="Title → glob of columns of log.csv, which are added up; empty panels are left out.",
+    )
+    smoothing: int = Field(5, ge=1, description="Window of the running mean, in rows of log.csv.")
+
+
+class Figure6Config(_Section):
+    """The qualitative figure."""
+
+    baseline: RunLabel = Field(description="Run in the upper strip.")
+    ours: RunLabel = Field(description="Run in the middle strip.")
+    seed: int = Field(0, ge=0, description="Training seed of both runs.")
+    scene: str | None = Field(
+        None, description="Validation scene; null = the one where the runs differ most."
+    )
+    key_frame: int | None = Field(None, ge=0, description="Key frame in the scene; null = chosen alike.")
+    score_threshold: float = Field(0.3, ge=0, le=1, description="Boxes below this score are not drawn.")
+    map_threshold: float = Field(0.5, ge=0, le=1, description="Map probability above which a cell is drawn.")
+    tail_frames: int = Field(6, ge=0, description="Length of the track tails, in key frames.")
+    match_m: float = Field(
+        2.0, gt=0, description="Two boxes nearer than this are the same object, in metres."
+    )
+    max_rings: int = Field(8, ge=0, description="Largest number of ringed differences.")
+    show_truth: bool = Field(True, description="Whether the truth gets a strip of its own.")
+
+
+class FigureStyleConfig(_Section):
+    """Look shared by all figures."""
+
+    dpi: int = Field(200, ge=50, le=600, description="Dots per inch of the PNG.")
+    width_in: float = Field(12.0, gt=0, description="Width of a full-width figure, in inches.")
+    font_size: float = Field(11.0, gt=0, description="Font size, in points.")
+
+
+class PaperConfig(_Section):
+    """Everything that makes the tables and figures."""
+
+    style: FigureStyleConfig = Field(
+        default=FigureStyleConfig.model_validate({}), description="Look of the figures."
+    )
+    table2: MethodTableConfig = Field(description="Table 2.")
+    comparison: ComparisonConfig = Field(description="What the alignment changed.")
+    gap_sweep: GapSweepConfig = Field(description="How much the domain gap costs.")
+    collapse: CollapseConfig = Field(description="Does the alignment collapse?")
+    learning_curves: LearningCurvesConfig = Field(description="Training losses.")
+    figure6: Figure6Config = Field(description="Qualitative comparison.")

@@ -1,0 +1,173 @@
+"""Reading metrics.json files, with errors that name the file and the key."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nexusflow.core.errors import UserError
+from nexusflow.core.files import read_json, sha256_file
+
+__all__ = ["COST_COLUMNS", "NUSCENES_METRICS", "REGIONS", "RunMetrics", "load_run", "read_metrics"]
+
+# Columns of Table 2 in the paper's order; contour is a part of "Lanes" that the paper does not print.
+NUSCENES_METRICS = (
+    "AMOTA",
+    "AMOTP",
+    "Recall",
+    "IDS",
+    "Lanes",
+    "Drivable",
+    "Divider",
+    "Crossing",
+    "Contour",
+)
+# Name in our tables → key in metrics.json.
+REGIONS = {"all": "overall", "boston": "boston", "singapore": "singapore"}
+# Column in our tables → keys that may hold it, in metrics.json's "training" or in provenance.json.
+COST_COLUMNS = {
+    "train seconds": ("seconds", "train_seconds"),
+    "steps": ("steps",),
+    "peak memory MiB": ("peak_memory_mib",),
+}
+
+
+@dataclass(frozen=True)
+class RunMetrics:
+    """What one metrics.json says.
+
+    Args:
+        path: the file.
+        sha256: hash of its content.
+        run: run name.
+        suite: suite name, e.g. "nuscenes".
+        seed: training seed.
+        scale: scale name.
+        values: region ("all", "boston", "singapore") → metric → value; a metric that is not there is absent.
+        cost: "train seconds", "steps", "peak memory MiB" → value, where known.
+    """
+
+    path: Path
+    sha256: str
+    run: str
+    suite: str
+    seed: int
+    scale: str
+    values: Mapping[str, Mapping[str, float]]
+    cost: Mapping[str, float] = field(default_factory=dict)
+
+    def value(self, region: str, metric: str) -> float | None:
+        """Give one number.
+
+        Args:
+            region: "all", "boston" or "singapore".
+            metric: metric name.
+
+        Returns:
+            The value, or None if the file has none.
+        """
+        return self.values[region].get(metric)
+
+
+def _require(content: Any, key: str, kind: type, path: Path, parent: str = "") -> Any:
+    """Take `content[key]`, checking that it exists and has the right type."""
+    name = f"{parent}.{key}" if parent else key
+    if not isinstance(content, dict) or key not in content:
+        raise UserError(f"{path} has no key '{name}'; run the rule that evaluates this run again.")
+    value = content[key]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise UserError(f"{path}: key '{name}' must be of type {kind.__name__}, not {type(value).__name__}.")
+    return value
+
+
+def _number(value: Any, name: str, path: Path) -> float | None:
+    """Accept a finite number or null, refuse anything else."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UserError(f"{path}: key '{name}' must be a finite number or null, not {value!r}.")
+    return float(value)
+
+
+def _region_values(metrics: dict[str, Any], key: str, path: Path) -> dict[str, float]:
+    region = _require(metrics, key, dict, path, "metrics")
+    values = {name: _number(value, f"metrics.{key}.{name}", path) for name, value in region.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _cost(content: dict[str, Any], path: Path) -> dict[str, float]:
+    """Collect training cost from the file itself, else from the provenance.json beside it."""
+    sources = [content.get("training") or {}]
+    provenance = path.with_name("provenance.json")
+    if provenance.exists():
+        sources.append(read_json(provenance))
+    cost: dict[str, float] = {}
+    for column, keys in COST_COLUMNS.items():
+        for source in sources:
+            for key in keys:
+                value = _number(source.get(key), key, path) if isinstance(source, dict) else None
+                if value is not None:
+                    cost.setdefault(column, value)
+    return cost
+
+
+def read_metrics(path: Path) -> RunMetrics:
+    """Read one metrics.json.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its content; metrics that are null or absent are left out.
+
+    Raises:
+        UserError: naming the file and key if a key is missing or has the wrong type.
+    """
+    path = Path(path)
+    content = read_json(path)
+    metrics = _require(content, "metrics", dict, path)
+    return RunMetrics(
+        path=path,
+        sha256=sha256_file(path),
+        run=_require(content, "run", str, path),
+        suite=_require(content, "suite", str, path),
+        seed=_require(content, "seed", int, path),
+        scale=_require(content, "scale", str, path),
+        values={region: _region_values(metrics, key, path) for region, key in REGIONS.items()},
+        cost=_cost(content, path),
+    )
+
+
+def load_run(paths: Sequence[Path], run: str, scale: str | None = None) -> list[RunMetrics]:
+    """Read the metrics of all seeds of one run and check that they belong together.
+
+    Args:
+        paths: one metrics.json per seed; may be empty.
+        run: run name that every file must carry.
+        scale: scale that every file must carry; None accepts any one scale.
+
+    Returns:
+        The files' content, sorted by seed.
+
+    Raises:
+        UserError: if a file is malformed, belongs to another run or scale, or repeats a seed.
+    """
+    files = [read_metrics(path) for path in paths]
+    expected_scale = scale if scale is not None or not files else files[0].scale
+    seen: dict[int, Path] = {}
+    for item in files:
+        if item.run != run:
+            raise UserError(
+                f"{item.path}: key 'run' is {item.run}, but the row needs {run}; check the paths."
+            )
+        if item.scale != expected_scale:
+            raise UserError(
+                f"{item.path}: key 'scale' is {item.scale}, not {expected_scale}; scales are never mixed."
+            )
+        if item.seed in seen:
+            raise UserError(f"{item.path}: key 'seed' repeats seed {item.seed} of {seen[item.seed]}.")
+        seen[item.seed] = item.path
+    return sorted(files, key=lambda item: item.seed)

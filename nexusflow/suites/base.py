@@ -1,0 +1,70 @@
+"""What the training loop asks of a suite."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+__all__ = ["StepResult", "Suite"]
+
+
+@dataclass
+class StepResult:
+    """One forward pass over one batch.
+
+    Attributes:
+        losses: scalar task losses by name, over visible labels only.
+        outputs: predictions by task, as the model returns them.
+        taps: intermediate features by task, each {"features", "weights", "positions"}.
+        visible: per task a (B,) bool tensor, true where the sample's label may be used.
+    """
+
+    losses: dict[str, Tensor]
+    outputs: dict[str, Any]
+    taps: dict[str, dict[str, Tensor]]
+    visible: dict[str, Tensor]
+
+
+class Suite(ABC):
+    """Binds a data set under one partition to its model and task losses.
+
+    Attributes:
+        model: the network that is trained and published.
+        tap_channels: feature width of the tap of every task.
+        architecture: hash of the model's configuration, written into checkpoints.
+    """
+
+    model: nn.Module
+    tap_channels: dict[str, int]
+    architecture: str
+
+    @abstractmethod
+    def batch(self, step: int) -> Any:
+        """Load the batch of a step, hidden labels already removed.
+
+        Args:
+            step: step number from 0; the batch is a pure function of it and the seed.
+
+        Returns:
+            The suite's own batch type.
+        """
+
+    @abstractmethod
+    def forward(self, batch: Any, step: int, single_frame: bool) -> StepResult:
+        """Run the model and its task losses on a batch.
+
+        Args:
+            batch: from `batch`.
+            step: step number from 0, which seeds the step's noise.
+            single_frame: leave history out (start of training).
+
+        Returns:
+            Losses, outputs, taps and visibility of the batch.
+        """
+
+    @abstractmethod
+    def freeze_encoder(self) -> None:
+        """Exclude the shared encoder from training (phase 2)."""

@@ -1,0 +1,1 @@
+"""The nuScenes suite: tracking and map segmentation with a UniAD-style model."""

@@ -1,0 +1,125 @@
+"""Tracking and map segmentation on any nuScenes-format data set, under one partition.
+
+Letters: B samples, T key frames, G boxes, K map classes, H × W canvas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from nexusflow.bev.config import BEVModelConfig
+from nexusflow.bev.model import BEVModel
+from nexusflow.bev.types import TrackTruth
+from nexusflow.core.errors import UserError
+from nexusflow.core.files import sha256_json
+from nexusflow.data.nuscenes.batch import ClipBatch, collate_clips
+from nexusflow.data.nuscenes.cache import NuScenesCache
+from nexusflow.data.nuscenes.sampler import ClipSampler
+from nexusflow.suites.base import StepResult, Suite
+
+__all__ = ["TASKS", "BatchPlan", "NuScenesSuite", "build_model"]
+
+TASKS = ("track", "map")
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """How clips are drawn.
+
+    Attributes:
+        clip_length: key frames per clip.
+        batch_size: clips per step.
+        seed: seed of the order of clips and of the model's initial weights.
+    """
+
+    clip_length: int
+    batch_size: int
+    seed: int
+
+
+def build_model(config: BEVModelConfig, seed: int) -> BEVModel:
+    """Build the model with initial weights that depend on the seed alone.
+
+    Args:
+        config: the model section of a scale.
+        seed: the run's seed.
+
+    Returns:
+        The model in training mode, in channels-last memory format.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return BEVModel(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class NuScenesSuite(Suite):
+    """The nuScenes suite under one partition.
+
+    Args:
+        cache: decoded images, boxes and map targets.
+        partition: scene name → task → whether the scene's labels of the task may be used.
+        model_config: the model section of a scale.
+        plan: how clips are drawn.
+
+    Raises:
+        UserError: if a training scene is missing in the partition table.
+    """
+
+    def __init__(
+        self,
+        cache: NuScenesCache,
+        partition: Mapping[str, Mapping[str, bool]],
+        model_config: BEVModelConfig,
+        plan: BatchPlan,
+    ) -> None:
+        missing = [s.name for s in cache.scenes if s.split == "train" and s.name not in partition]
+        if missing:
+            raise UserError(f"The partition table lacks scene {missing[0]}; make the partition again.")
+        self.cache = cache
+        self.plan = plan
+        self.model = build_model(model_config, plan.seed)
+        self.architecture = sha256_json(model_config.model_dump(mode="json"))
+        self.tap_channels = dict(self.model.tap_channels)
+        self.sampler = ClipSampler(cache, "train", plan.clip_length, plan.batch_size, plan.seed)
+        self._visible_by_frame: dict[int, dict[str, bool]] = {}
+        for scene in cache.scenes:
+            if scene.split == "train":
+                row = {task: bool(partition[scene.name][task]) for task in TASKS}
+                for frame in range(scene.first_frame, scene.first_frame + scene.num_frames):
+                    self._visible_by_frame[frame] = row
+
+    def batch(self, step: int) -> ClipBatch:
+        """Load the clips of a step, with hidden labels removed; see `Suite.batch`."""
+        clips = self.sampler.clips_at(step)
+        visible = {task: [self._visible_by_frame[clip[-1]][task] for clip in clips] for task in TASKS}
+        return collate_clips(self.cache, clips, visible).hide_labels()
+
+    def forward(self, batch: ClipBatch, step: int, single_frame: bool) -> StepResult:
+        """Run the model and its losses on a batch of clips; see `Suite.forward`."""
+        device = next(self.model.parameters()).device
+        truth = TrackTruth(
+            boxes_BTG9=batch.boxes_BTG9.to(device),
+            labels_BTG=batch.labels_BTG.to(device),
+            instances_BTG=batch.instances_BTG.to(device),
+            visible_B=batch.visible["track"].to(device),
+        )
+        self.model.set_step(step, self.plan.seed)
+        output = self.model(
+            batch.images_BTNCHW.to(device),
+            batch.ego2img_BTN44.to(device),
+            batch.ego2global_BT44.to(device),
+            batch.timestamps_BT.to(device),
+            truth,
+            single_frame=single_frame,
+        )
+        map_BKHW = batch.map_BTKHW[:, -1].to(device)
+        losses = self.model.losses(output, truth, map_BKHW, batch.visible["map"].to(device))
+        visible = {task: batch.visible[task].to(device) for task in TASKS}
+        return StepResult(losses=losses, outputs=output.outputs, taps=output.taps, visible=visible)
+
+    def freeze_encoder(self) -> None:
+        """Freeze backbone, neck and BEV encoder (phase 2); see `Suite.freeze_encoder`."""
+        self.model.freeze_encoder()

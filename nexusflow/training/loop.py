@@ -1,0 +1,199 @@
+"""The training loop: batch → task losses + the method's losses → one backward → AdamW → averaged weights.
+
+Everything random is a function of (seed, step): a run that was killed and resumed ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import resource
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from nexusflow.core.errors import UserError
+from nexusflow.core.progress import track
+from nexusflow.methods.base import Method
+from nexusflow.suites.base import Suite
+from nexusflow.training.checkpoint import ResumeState, load_resume, save_resume
+from nexusflow.training.config import TrainingConfig
+from nexusflow.training.determinism import make_deterministic, resolve_precision
+from nexusflow.training.log import TrainingLog
+
+__all__ = ["FitResult", "fit", "learning_rate_at"]
+
+
+@dataclass
+class FitResult:
+    """What a finished run leaves behind.
+
+    Attributes:
+        model: the averaged weights, in evaluation mode.
+        log: the training log.
+        seconds: seconds spent in the loop, over all attempts.
+        data_seconds: seconds of this attempt spent waiting for batches.
+        peak_memory_mib: largest resident memory of the process (CPU) or of the allocator (GPU), in MiB.
+        precision: the precision that was used.
+    """
+
+    model: nn.Module
+    log: TrainingLog
+    seconds: float
+    data_seconds: float
+    peak_memory_mib: float
+    precision: str
+
+
+def learning_rate_at(step: int, config: TrainingConfig) -> float:
+    """Linear warm-up, then a cosine to `final_lr_fraction` of the peak.
+
+    Args:
+        step: step number from 0.
+        config: the training budget.
+
+    Returns:
+        Learning rate of that step.
+    """
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    low = config.final_lr_fraction
+    return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+@dataclass
+class _Trainer:
+    """The mutable state of one run."""
+
+    suite: Suite
+    method: Method
+    config: TrainingConfig
+    seed: int
+    resume_path: Path
+    fingerprint: str
+    data_seconds: float = 0.0
+    fabric: Fabric = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.precision = resolve_precision(self.config.precision)
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+        self.fabric = Fabric(accelerator=accelerator, devices=1, precision=self.precision)  # type: ignore[arg-type]
+        self.suite.model.to(self.fabric.device)
+        self.method.to(self.fabric.device)
+        self.averaged = copy.deepcopy(self.suite.model)
+        if self.config.freeze_encoder:
+            self.suite.freeze_encoder()
+        self.modules = {"model": self.suite.model, "averaged": self.averaged, "method": self.method}
+        trained = [p for m in (self.suite.model, self.method) for p in m.parameters() if p.requires_grad]
+        self.parameters = trained
+        self.optimizer = torch.optim.AdamW(
+            trained, lr=self.config.learning_rate, weight_decay=self.config.weight_decay, foreach=True
+        )
+
+    def step(self, step: int) -> dict[str, float]:
+        """Train on one batch and return the step's scalars."""
+        before = time.perf_counter()
+        batch = self.suite.batch(step)
+        self.data_seconds += time.perf_counter() - before
+        single_frame = step < self.config.single_frame_fraction * self.config.steps
+        with self.fabric.autocast():
+            result = self.suite.forward(batch, step, single_frame)
+            extra = self.method.extra_losses(result.taps, result.outputs, result.visible, step)
+        losses = {f"loss/{name}": value for name, value in {**result.losses, **extra}.items()}
+        total = torch.stack([value.float() for value in losses.values()]).sum()
+        self._check_finite(total, losses, step)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(total)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate_at(step, self.config)
+        self.optimizer.step()
+        self._average(step)
+        scalars = {name: float(value.detach()) for name, value in losses.items()}
+        return {**scalars, "loss/total": float(total.detach()), "gradient_norm": float(norm)}
+
+    @staticmethod
+    def _check_finite(total: Tensor, losses: dict[str, Tensor], step: int) -> None:
+        if not bool(torch.isfinite(total)):
+            bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
+            raise UserError(
+                f"Training diverged at step {step}: {', '.join(bad)} is not finite; lower `learning_rate`."
+            )
+
+    @torch.no_grad()
+    def _average(self, step: int) -> None:
+        decay = min(self.config.ema_decay, (1 + step) / (10 + step))
+        ours = [p for p in self.averaged.state_dict().values() if p.is_floating_point()]
+        theirs = [p for p in self.suite.model.state_dict().values() if p.is_floating_point()]
+        torch._foreach_lerp_(ours, theirs, 1 - decay)
+
+    def load(self) -> ResumeState:
+        """Go on from the last resume checkpoint of this very run, or start."""
+        state = load_resume(self.resume_path, self.modules, self.optimizer, self.fingerprint)
+        return state or ResumeState(step=0, rows=[], seconds=0.0)
+
+    def save(self, state: ResumeState) -> None:
+        """Write the resume checkpoint."""
+        save_resume(self.resume_path, self.modules, self.optimizer, state, self.fingerprint)
+
+
+def fit(
+    suite: Suite,
+    method: Method,
+    config: TrainingConfig,
+    seed: int,
+    resume_path: Path,
+    fingerprint: str,
+    title: str,
+) -> FitResult:
+    """Train a suite's model with a method for one budget.
+
+    Args:
+        suite: data, model and task losses.
+        method: adds its own losses.
+        config: the budget.
+        seed: the run's seed.
+        resume_path: where the resume checkpoint lives; it may hold an interrupted part of the same run.
+        fingerprint: hash of everything the run depends on.
+        title: shown with the progress.
+
+    Returns:
+        The averaged model, the log and the cost.
+
+    Raises:
+        UserError: if a loss becomes infinite or NaN.
+    """
+    make_deterministic(seed, config.threads)
+    trainer = _Trainer(suite, method, config, seed, resume_path, fingerprint)
+    state = trainer.load()
+    log = TrainingLog(config.log_every, state.rows)
+    suite.model.train()
+    method.train()
+    start = time.perf_counter() - state.seconds
+    for step in track(range(state.step, config.steps), title, total=config.steps - state.step):
+        log.add(trainer.step(step))
+        done = step + 1
+        if done % config.log_every == 0 or done == config.steps:
+            monitors = {f"monitor/{name}": value for name, value in method.monitors().items()}
+            log.close_row(done, {"learning_rate": learning_rate_at(step, config), **monitors})
+        if done % config.checkpoint_every == 0 and done < config.steps:
+            trainer.save(ResumeState(done, log.rows, time.perf_counter() - start))
+    return FitResult(
+        model=trainer.averaged.eval(),
+        log=log,
+        seconds=time.perf_counter() - start,
+        data_seconds=trainer.data_seconds,
+        peak_memory_mib=_peak_memory_mib(),
+        precision=trainer.precision,
+    )
+
+
+def _peak_memory_mib() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,109 @@
+"""Trains one run and publishes its weights, log and provenance."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nexusflow.core.files import sha256_json, write_json
+from nexusflow.methods.build import build_method
+from nexusflow.methods.config import MethodConfig
+from nexusflow.suites.base import Suite
+from nexusflow.training.checkpoint import load_weights, save_weights
+from nexusflow.training.config import TrainingConfig
+from nexusflow.training.loop import FitResult, fit
+
+__all__ = ["RunIdentity", "train_run"]
+
+_RECORDED_PACKAGES = ("torch", "numpy", "nuscenes-devkit", "lightning-fabric")
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What names a run and everything it depends on.
+
+    Attributes:
+        scale: scale of the pipeline.
+        suite: suite name.
+        run: row of config/experiments.yaml.
+        seed: the run's seed.
+        code: fingerprint of the modules that training imports.
+        settings: the configuration the run reads, as plain data.
+        data: hash of the data the run reads.
+    """
+
+    scale: str
+    suite: str
+    run: str
+    seed: int
+    code: str
+    settings: dict[str, Any]
+    data: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all of it; a resume checkpoint of another fingerprint is not used."""
+        return sha256_json(vars(self))
+
+
+def train_run(
+    identity: RunIdentity,
+    suite: Suite,
+    method_config: MethodConfig,
+    training: TrainingConfig,
+    output: Path,
+    initial_weights: Path | None = None,
+) -> None:
+    """Train one run and write `model.safetensors`, `log.csv` and `provenance.json`.
+
+    Args:
+        identity: name and dependencies of the run.
+        suite: data, model and task losses.
+        method_config: the method's section.
+        training: the budget.
+        output: the run's folder.
+        initial_weights: checkpoint of the phase-1 run that a phase-2 run starts from.
+
+    Raises:
+        UserError: if the checkpoint does not fit or training diverges.
+    """
+    header = {"run": identity.run, "seed": identity.seed, "suite": identity.suite, "scale": identity.scale}
+    header["architecture"] = suite.architecture
+    started_from = load_weights(initial_weights, suite.model, suite.architecture) if initial_weights else None
+    method = build_method(method_config, suite.tap_channels, seed=identity.seed)
+    resume_path = output / "work" / "resume.safetensors"
+    title = f"{identity.run}, seed {identity.seed}"
+    result = fit(suite, method, training, identity.seed, resume_path, identity.fingerprint, title)
+    save_weights(output / "model.safetensors", result.model, header)
+    result.log.write(output / "log.csv")
+    write_json(output / "provenance.json", _provenance(identity, started_from, training, result))
+    resume_path.unlink(missing_ok=True)
+
+
+def _provenance(
+    identity: RunIdentity, started_from: dict[str, Any] | None, training: TrainingConfig, result: FitResult
+) -> dict[str, Any]:
+    return {
+        **vars(identity),
+        "fingerprint": identity.fingerprint,
+        "started_from": started_from,
+        "precision": result.precision,
+        "steps": training.steps,
+        "train_seconds": round(result.seconds, 2),
+        "data_seconds": round(result.data_seconds, 2),
+        "peak_memory_mib": round(result.peak_memory_mib, 1),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "processor": platform.machine(),
+            "system": platform.system(),
+            "threads": torch.get_num_threads(),
+        },
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in _RECORDED_PACKAGES},
+    }

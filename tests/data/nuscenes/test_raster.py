@@ -1,0 +1,99 @@
+"""Targets of the tiny street, cell by cell.
+
+Ego at s = 100, cells of 1 m, half-width 10 m: street coordinate d is row d + 10, s is column s - 90. Dividers lie
+on d = -0.5 (row 9) and d = 2.5 (row 12), contours on d = -3.5 (row 6) and d = 4.5 (row 14), the crossing's long
+edges on s = 104.5 (column 14) and s = 107.5 (column 17), the drivable area covers rows 6..15 but for a hole of
+rows 9, 10 and columns 1, 2.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nexusflow.data.nuscenes.config import NuScenesReaderConfig
+from nexusflow.data.nuscenes.geometry import rigid
+from nexusflow.data.nuscenes.raster import MapRasteriser
+from nexusflow.data.nuscenes.vector_map import load_location_map
+from tests.data.nuscenes.tiny_root import HEADING, quaternion, to_global
+
+LOCATIONS = ["boston-seaport", "singapore-onenorth"]
+
+
+def _draw(
+    root: Path, location: str, config: NuScenesReaderConfig, s: float = 100.0, turn: float = 0.0
+) -> np.ndarray:
+    pose = rigid(
+        np.array(quaternion(HEADING[location] + turn)), np.array([*to_global(location, s, 0.0), 0.0])
+    )
+    return MapRasteriser(load_location_map(root, location), config).draw(pose)
+
+
+def _full() -> np.ndarray:
+    """Targets without the overlap rule."""
+    target = np.zeros((4, 20, 20), np.uint8)
+    target[0, [9, 12]] = 1
+    target[1, 6:15, [14, 17]] = 1
+    target[2, [6, 14]] = 1
+    target[3, 6:16] = 1
+    target[3, 9:11, 1:3] = 0
+    return target
+
+
+@pytest.mark.parametrize("location", LOCATIONS)
+def test_lines_and_areas_cell_by_cell(
+    tiny_root: Path, tiny_config: NuScenesReaderConfig, location: str
+) -> None:
+    config = tiny_config.model_copy(update={"overlap_rule": False})
+    np.testing.assert_array_equal(_draw(tiny_root, location, config), _full())
+
+
+@pytest.mark.parametrize("location", LOCATIONS)
+def test_overlap_rule(tiny_root: Path, tiny_config: NuScenesReaderConfig, location: str) -> None:
+    expected = _full()
+    expected[0, :, [14, 17]] = 0  # the crossing erases dividers
+    expected[1, [6, 14]] = 0  # the contour erases the crossing
+    np.testing.assert_array_equal(_draw(tiny_root, location, tiny_config), expected)
+
+
+def test_thick_eraser(tiny_root: Path, tiny_config: NuScenesReaderConfig) -> None:
+    config = tiny_config.model_copy(update={"erase_width_m": 4.0})
+    target = _draw(tiny_root, "boston-seaport", config)
+    assert not target[0, 12].any()  # two cells from the contour at row 14
+    assert target[0, 9, :11].all()
+    assert target[2].sum() == 40
+
+
+def test_the_target_moves_with_the_vehicle(tiny_root: Path, tiny_config: NuScenesReaderConfig) -> None:
+    target = _draw(tiny_root, "boston-seaport", tiny_config, s=103.0)
+    assert np.flatnonzero(target[1].any(axis=0)).tolist() == [11, 14]
+
+
+def test_turning_left_turns_the_target_right(tiny_root: Path, tiny_config: NuScenesReaderConfig) -> None:
+    """A vehicle across the street sees d along +x: what was row d + 10 becomes column d + 10."""
+    config = tiny_config.model_copy(update={"overlap_rule": False})
+    target = _draw(tiny_root, "boston-seaport", config, turn=np.pi / 2)
+    np.testing.assert_array_equal(target, _full().transpose(0, 2, 1)[:, ::-1])
+
+
+def test_crossing_as_polygon(tiny_root: Path, tiny_config: NuScenesReaderConfig) -> None:
+    config = tiny_config.model_copy(update={"crossing": "polygon"})
+    target = _draw(
+        tiny_root, "boston-seaport", config, s=100.5
+    )  # crossing covers s = 104..107 of the ego's 0.5 shift
+    assert np.flatnonzero(target[1].any(axis=0)).tolist() == [14, 15, 16]
+    assert np.flatnonzero(target[1].any(axis=1)).tolist() == list(range(7, 14))
+    assert not target[0, :, 14:17].any()
+
+
+def test_line_width_is_opencvs(tiny_root: Path, tiny_config: NuScenesReaderConfig) -> None:
+    """OpenCV's thickness 2 covers three cells, as in the reference implementation."""
+    config = tiny_config.model_copy(update={"line_width_px": 2, "overlap_rule": False})
+    target = _draw(tiny_root, "boston-seaport", config)
+    assert np.flatnonzero(target[2].any(axis=1)).tolist() == [5, 6, 7, 13, 14, 15]
+
+
+def test_off_the_map(tiny_root: Path, tiny_config: NuScenesReaderConfig) -> None:
+    assert not _draw(tiny_root, "boston-seaport", tiny_config, s=5000.0).any()

@@ -1,0 +1,16 @@
+"""What figures draw that no metrics file holds."""
+
+
+rule qualitative:
+    input:
+        pipeline.figure6_inputs,
+    output:
+        "results/{scale}/qualitative/figure6.npz",
+        "results/{scale}/qualitative/figure6.json",
+    params:
+        settings=lambda w: pipeline.settings("qualitative", w),
+        code=pipeline.code("qualitative"),
+    log:
+        "results/{scale}/logs/qualitative/figure6.log",
+    shell:
+        "nexusflow qualitative --scale {wildcards.scale} 2>&1 | tee {log:q}"

@@ -1,0 +1,24 @@
+"""Every run of config/experiments.yaml; a phase-2 run waits for the run it starts from."""
+
+
+rule train:
+    input:
+        pipeline.training_inputs,
+    output:
+        expand(
+            "results/{{scale}}/runs/{{suite}}/{{run}}/seed{{seed}}/{name}",
+            name=["model.safetensors", "log.csv", "provenance.json"],
+        ),
+    params:
+        settings=lambda w: pipeline.settings("train", w),
+        code=pipeline.code("train"),
+    log:
+        "results/{scale}/logs/train/{suite}_{run}_seed{seed}.log",
+    benchmark:
+        "results/{scale}/benchmarks/train/{suite}_{run}_seed{seed}.tsv"
+    threads: 1
+    # Long jobs first: a run that others start from must not wait for evaluations.
+    priority: 10
+    shell:
+        "nexusflow train --scale {wildcards.scale} --suite {wildcards.suite}"
+        " --run {wildcards.run} --seed {wildcards.seed} 2>&1 | tee {log:q}"

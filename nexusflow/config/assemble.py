@@ -171,10 +171,9 @@ def qualitative_from_configuration(configuration: Configuration, layout: Layout)
     collect_figure6(
         figure,
         NuScenesCache.open(layout.cache("nuscenes", "street")),
-        {
-            label.label: layout.predictions("nuscenes", label.run, figure.seed)
-            for label in (figure.baseline, figure.ours)
-        },
+        layout.predictions("nuscenes", figure.baseline.run, figure.seed),
+        layout.predictions("nuscenes", figure.ours.run, figure.seed),
         configuration.scale.nuscenes.reader.bev_half_m,
-        layout.base / "qualitative" / "figure6",
+        {"scale": configuration.scale_name, "data": configuration.scale.description, "seed": figure.seed},
+        layout.base / "qualitative" / "figure6.npz",
     )

@@ -12,7 +12,7 @@ TrackingClass = Literal["bicycle", "bus", "car", "motorcycle", "pedestrian", "tr
 
 
 class EvaluationConfig(BaseModel):
-    """What is scored and how; match distance and recall thresholds are those of the official configuration."""
+    """What is scored and how; match distance and recall thresholds are the official ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,7 +22,7 @@ class EvaluationConfig(BaseModel):
     class_range_m: PositiveFloat | dict[TrackingClass, PositiveFloat] | None = Field(
         default=None,
         description="Boxes farther than this from the ego vehicle are ignored, in metres; never beyond the"
-        " official 50 m (bus, car, trailer, truck) or 40 m (bicycle, motorcycle, pedestrian). null: official.",
+        " official 50 m (bus, car, trailer, truck) or 40 m (bicycle, motorcycle, pedestrian). null: those.",
     )
     official: bool = Field(
         default=True,

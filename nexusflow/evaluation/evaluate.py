@@ -1,4 +1,4 @@
-"""Scores a prediction folder: overall by the official devkit, by city by the fast evaluator, maps by overlap."""
+"""Scores a prediction folder: tracking by the official devkit, by city by the fast evaluator; map overlap."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["TOLERANCE", "evaluate_predictions"]
 # Largest difference between the devkit and the fast evaluator that rounding can explain.
 TOLERANCE = 1e-9
 _NAMES = {"AMOTA": "amota", "AMOTP": "amotp", "Recall": "recall", "MOTA": "mota"}
-_CHECKED = ("amota", "amotp", "recall", "ids", "mota", "tp", "fp", "fn", "mt", "ml", "frag", "motp")
+_CHECKED = ("amota", "amotp", "recall", "ids", "mota", "tp", "fp", "fn", "mt", "ml", "motp")
 
 
 def _plain(value: float) -> float | None:
@@ -102,9 +102,9 @@ def evaluate_predictions(
         official: take the overall tracking metrics from the devkit and check the fast evaluator against them.
 
     Returns:
-        "overall", "boston" and "singapore" → metric → value (IoU in per cent; None where undefined, such as the
-        AMOTA of a class that does not occur), and "check" → metric → largest difference between the devkit and
-        the fast evaluator over all classes (empty without `official`).
+        "overall", "boston" and "singapore" → metric → value (IoU in per cent; None where undefined, such as
+        the AMOTA of a class that does not occur); "check" → metric → largest difference between devkit and
+        fast evaluator over all classes (empty without `official`).
 
     Raises:
         UserError: if the predictions are malformed or do not cover the split.

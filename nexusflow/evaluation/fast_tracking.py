@@ -1,7 +1,7 @@
 """Fast tracking metrics on arrays, equal to those of the official nuScenes devkit.
 
-AMOTA and AMOTP are means over 40 score thresholds, chosen to reach recalls of 0.1 to 1; everything else is read
-at the threshold with the highest MOTA. Values for which a class has no truth are nan.
+AMOTA and AMOTP are means over 40 score thresholds, chosen to reach recalls of 0.1 to 1; everything else is
+read at the threshold with the highest MOTA. Values for which a class has no truth are nan.
 
 Shape letters: G true boxes, C classes, T thresholds.
 """
@@ -120,7 +120,7 @@ def _lives(truth: Tracks, hit_GT: NDArray[np.bool_], classes: int) -> _Lives:
     lengths = np.diff(starts, append=len(key_G))
     hits_OT = np.add.reduceat(hit_GT, starts, axis=0, dtype=np.int64)
     share_OT = hits_OT / lengths[:, None]
-    # A loss is a hit followed by a miss of the same object; the last one has no return and is no interruption.
+    # A loss is a hit followed by a miss of the same object; one without a return is no interruption.
     loss_GT = hit_GT.copy()
     loss_GT[:-1] &= ~hit_GT[1:]
     loss_GT[starts + lengths - 1] = False
@@ -239,7 +239,7 @@ def evaluate_tracks(
     Returns:
         Overall and per-class metrics; those of a class without truth are nan.
 
-    Source: nuScenes devkit 1.2, `TrackingEvaluation` and `TrackingEval.evaluate`; Weng and Kitani 2019 (AMOTA).
+    Source: nuScenes devkit 1.2, `TrackingEvaluation`, `TrackingEval.evaluate`; Weng and Kitani 2019 (AMOTA).
     """
     rules = rules or TrackingRules()
     if scenes is not None:

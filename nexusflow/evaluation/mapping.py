@@ -60,12 +60,12 @@ def count_overlap(predicted_FKHW: NDArray[Any], truth_FKHW: NDArray[Any]) -> Map
         truth_FKHW: the true ones.
 
     Returns:
-        Counts per frame for Lanes (union of divider, crossing and contour), Drivable, Divider, Crossing, Contour.
+        Counts per frame for Lanes (the union of the lines), Drivable, Divider, Crossing, Contour.
 
     Raises:
         UserError: if the shapes differ.
 
-    Source: UniAD's evaluation; "Lanes" compares the union of the predicted lines with the union of the true ones.
+    Source: UniAD's evaluation; "Lanes" compares the union of predicted lines with that of the true ones.
     """
     if predicted_FKHW.shape != truth_FKHW.shape:
         raise UserError(

@@ -126,8 +126,7 @@ def find_pairs(truth: Tracks, predicted: Tracks, timeline: Timeline, reach: floa
             order[bound[step] : bound[step + 1]] for order, bound in zip(orders, bounds, strict=True)
         )
         key_G, key_P = keys[0][truth_G], keys[1][predicted_P]
-        names, groups = np.unique(np.concatenate([key_G, key_P]), return_inverse=True)
-        del names
+        groups = np.unique(np.concatenate([key_G, key_P]), return_inverse=True)[1]
         group_G, group_P = groups[: len(key_G)], groups[len(key_G) :]
         runs_G, runs_P = _runs(group_G), _runs(group_P)
         empty_int, empty = np.empty(0, np.int64), np.empty(0)
@@ -156,8 +155,8 @@ def _solve(
 ) -> IntArray:
     """Assign within one group and lane; returns the chosen ones of `edges`.
 
-    The matrix has all true boxes as rows and all active predictions as columns, impossible pairs get one large
-    cost, and the solver is SciPy's: even ties are then broken as in the official evaluation.
+    The matrix has all true boxes as rows and all active predictions as columns, impossible pairs get one
+    large cost, and the solver is SciPy's: even ties are then broken as in the official evaluation.
     """
     first_row = pairs.row_E[edges] - np.searchsorted(pairs.group_G, pairs.group_G[pairs.row_E[edges[0]]])
     column = np.searchsorted(columns, pairs.column_E[edges])
@@ -290,8 +289,8 @@ def match_tracks(
 ) -> Matches:
     """Walk through the frames, matching predictions of at least the threshold's score.
 
-    Objects keep the prediction that they were last matched to while it stays in reach; the others are assigned
-    with the largest number of pairs and, among these, the least sum of distances.
+    Objects keep the prediction that they were last matched to while it stays in reach; the others are
+    assigned with the largest number of pairs and, among these, the least sum of distances.
 
     Args:
         truth: true boxes after gap filling.

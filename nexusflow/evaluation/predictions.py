@@ -201,10 +201,9 @@ def _check_box(path: Path, token: str, box: Any) -> None:
     if not isinstance(box.get("tracking_id"), str):
         raise UserError(f"{where} needs a 'tracking_id' that is a string; write the boxes again.")
     if box.get("tracking_name") not in TRACKING_CLASSES:
-        raise UserError(
-            f"{where} has 'tracking_name' {box.get('tracking_name')!r}; use one of {', '.join(TRACKING_CLASSES)}."
-        )
-    score = box.get("tracking_score")
+        name = box.get("tracking_name")
+        raise UserError(f"{where} has 'tracking_name' {name!r}; use one of {', '.join(TRACKING_CLASSES)}.")
+    score: Any = box.get("tracking_score")
     if not _is_number(score) or not math.isfinite(score):
         raise UserError(f"{where} needs a finite number as 'tracking_score'; predict again.")
 

@@ -107,8 +107,8 @@ def fill_gaps(tracks: Tracks, timeline: Timeline) -> Tracks:
     """Interpolate every track over the frames between its first and last in which it has no box.
 
     The weights of the two neighbours are exchanged, as in the official evaluation: a frame close to the left
-    box gets a position close to the right one. New boxes follow the given ones in their frame, in the order of
-    the tracks' first appearance, and have the class of the right neighbour.
+    box gets a position close to the right one. New boxes follow the given ones in their frame, in the order
+    of the tracks' first appearance, and have the class of the right neighbour.
 
     Args:
         tracks: boxes sorted by frame.

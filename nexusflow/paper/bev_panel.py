@@ -107,7 +107,7 @@ def _draw_boxes(axes: Axes, layer: SceneLayer, half_m: float) -> None:
                 fontweight="bold",
                 color=INK,
                 path_effects=halo(),
-                zorder=8,
+                zorder=10,
                 annotation_clip=True,
             )
 

@@ -68,7 +68,7 @@ def _draw_box(
             path_effects=halo("#101010", 2.0),
             va="bottom",
             clip_on=True,
-            zorder=6,
+            zorder=10,
         )
 
 

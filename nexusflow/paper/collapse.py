@@ -129,7 +129,7 @@ def _draw_panel(
         axes.text(0.5, 0.5, "not logged", transform=axes.transAxes, ha="center", va="center", color=MUTED)
         axes.set_yticks([])
     axes.set_title(panel.title, pad=17)
-    place = {"xytext": (0, 4), "xycoords": "axes fraction", "textcoords": "offset points"}
+    place: dict[str, Any] = {"xytext": (0, 4), "xycoords": "axes fraction", "textcoords": "offset points"}
     axes.annotate(panel.reading, (0, 1), va="bottom", fontsize="small", color=MUTED, **place)
     tidy(axes)
 

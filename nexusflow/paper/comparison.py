@@ -109,6 +109,7 @@ def compare_runs(
     references: Sequence[LabelledRun],
     scale: str | None = None,
     confidence: float = 0.95,
+    domain_gap: float | None = None,
 ) -> tuple[pd.DataFrame, dict[tuple[str, int], str]]:
     """Compare every treatment with every reference, seed by seed.
 
@@ -117,6 +118,7 @@ def compare_runs(
         references: runs to compare with.
         scale: scale that all files must carry.
         confidence: level of the interval.
+        domain_gap: domain gap that all files must carry.
 
     Returns:
         One row per treatment × reference × region × metric (differences are treatment − reference; only
@@ -127,7 +129,7 @@ def compare_runs(
     """
     _check_labels(treatments, references)
     loaded: Mapping[str, list[RunMetrics]] = {
-        run.run: load_run(run.metrics, run.run, scale) for run in (*treatments, *references)
+        run.run: load_run(run.metrics, run.run, scale, domain_gap) for run in (*treatments, *references)
     }
     records = []
     for treatment in treatments:
@@ -227,7 +229,7 @@ def write_comparison(
     Raises:
         UserError: naming the file and key if an input is malformed.
     """
-    frame, hashes = compare_runs(treatments, references, context.scale, confidence)
+    frame, hashes = compare_runs(treatments, references, context.scale, confidence, context.domain_gap)
     digest = sha256_json([[run, seed, value] for (run, seed), value in sorted(hashes.items())])
     write_csv(csv_path, frame)
     write_text(markdown_path, comparison_markdown(frame, context, digest, confidence))

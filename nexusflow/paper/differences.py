@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from nexusflow.paper.boxes import box_footprints
 from nexusflow.paper.qualitative_data import QualitativeFrame, SceneLayer
 
 __all__ = ["Difference", "find_differences", "keep_confident", "match_boxes"]
@@ -102,8 +103,9 @@ def _false_boxes(layer: SceneLayer, truth: SceneLayer, match_m: float) -> NDArra
 
 
 def _ring(box_9: NDArray[np.float32], better: Literal["baseline", "ours"], weight: float) -> Difference:
-    radius = 0.75 + 0.5 * float(np.hypot(box_9[3], box_9[4]))
-    return Difference("box", better, (float(box_9[0]), float(box_9[1])), (radius, radius), box_9, weight)
+    half_2 = np.abs(box_footprints(box_9[None])[0] - box_9[:2]).max(0)
+    reach = (1.25 * float(half_2[0]) + 0.75, 1.25 * float(half_2[1]) + 0.75)
+    return Difference("box", better, (float(box_9[0]), float(box_9[1])), reach, box_9, weight)
 
 
 def _box_differences(frame: QualitativeFrame, match_m: float) -> list[Difference]:

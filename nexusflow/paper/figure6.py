@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,8 @@ _SHOWN = (
     ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT"),
     ("CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT"),
 )
-_MARGIN, _GAP, _HEAD, _TITLE, _LEGEND = 0.15, 0.05, 0.30, 0.62, 0.72
+_MARGIN, _GAP, _HEAD, _TITLE, _LEGEND = 0.15, 0.05, 0.30, 0.74, 0.72
+_INFO_ORDER = ("scene", "key_frame", "city", "seed", "scale", "data")
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,15 @@ def _legend(fig: Figure, layout: _Layout) -> None:
     fig.legend(handles=areas + marks, bbox_to_anchor=(0.5, lower), ncols=len(areas) + len(marks), **style)
 
 
-def _subtitle(frame: QualitativeFrame, rings: Sequence[Difference]) -> str:
-    info = [f"{key.replace('_', ' ')}: {value}" for key, value in sorted(frame.info.items())]
+def _subtitle(frame: QualitativeFrame, rings: Sequence[Difference], width_in: float) -> str:
+    order = [key for key in _INFO_ORDER if key in frame.info]
+    keys = order + sorted(set(frame.info) - set(order))
+    info = [f"{key.replace('_', ' ')} {frame.info[key]}" for key in keys]
     ours = sum(ring.better == "ours" for ring in rings)
-    verdict = f"rings where {frame.ours.label} is nearer the truth: {ours}, where {frame.baseline.label} is: "
-    return "; ".join([*info, f"{verdict}{len(rings) - ours}"])
+    verdict = f"rings where {frame.ours.label} is nearer the truth: {ours}; "
+    verdict += f"where {frame.baseline.label} is: {len(rings) - ours}"
+    source = textwrap.shorten(", ".join(info), int(width_in * 14), placeholder=" …")
+    return f"{source}\n{verdict}"
 
 
 def draw_figure6(
@@ -158,8 +164,8 @@ def draw_figure6(
         )
         fig.text(
             _MARGIN / layout.width,
-            title_y - 0.25 / layout.height,
-            _subtitle(frame, rings),
+            title_y - 0.33 / layout.height,
+            _subtitle(frame, rings, width_in),
             va="center",
             fontsize=8.5,
             color=MUTED,

@@ -67,9 +67,9 @@ def _ratio(file: RunMetrics, full: RunMetrics | None, region: str, metric: str) 
 
 
 def _records(point: GapPoint, scale: str | None) -> list[dict[str, Any]]:
-    full = load_run(point.full, point.full_run, scale)
+    full = load_run(point.full, point.full_run, scale, point.gap)
     by_seed = {file.seed: file for file in full}
-    baseline = load_run(point.baseline, point.baseline_run, scale)
+    baseline = load_run(point.baseline, point.baseline_run, scale, point.gap)
     records = []
     for role, files in (("full", full), ("baseline", baseline)):
         for file in files:

@@ -48,6 +48,7 @@ class RunMetrics:
         scale: scale name.
         values: region ("all", "boston", "singapore") → metric → value; a metric that is not there is absent.
         cost: "train seconds", "steps", "peak memory MiB" → value, where known.
+        domain_gap: domain gap of the embedded world it was measured in, where the file says.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class RunMetrics:
     scale: str
     values: Mapping[str, Mapping[str, float]]
     cost: Mapping[str, float] = field(default_factory=dict)
+    domain_gap: float | None = None
 
     def value(self, region: str, metric: str) -> float | None:
         """Give one number.
@@ -138,22 +140,27 @@ def read_metrics(path: Path) -> RunMetrics:
         scale=_require(content, "scale", str, path),
         values={region: _region_values(metrics, key, path) for region, key in REGIONS.items()},
         cost=_cost(content, path),
+        domain_gap=_number(content.get("domain_gap"), "domain_gap", path),
     )
 
 
-def load_run(paths: Sequence[Path], run: str, scale: str | None = None) -> list[RunMetrics]:
+def load_run(
+    paths: Sequence[Path], run: str, scale: str | None = None, domain_gap: float | None = None
+) -> list[RunMetrics]:
     """Read the metrics of all seeds of one run and check that they belong together.
 
     Args:
         paths: one metrics.json per seed; may be empty.
         run: run name that every file must carry.
         scale: scale that every file must carry; None accepts any one scale.
+        domain_gap: domain gap that every file must carry which names one; None accepts any.
 
     Returns:
         The files' content, sorted by seed.
 
     Raises:
-        UserError: if a file is malformed, belongs to another run or scale, or repeats a seed.
+        UserError: if a file is malformed, belongs to another run, scale or domain gap, or repeats a
+            seed.
     """
     files = [read_metrics(path) for path in paths]
     expected_scale = scale if scale is not None or not files else files[0].scale
@@ -166,6 +173,10 @@ def load_run(paths: Sequence[Path], run: str, scale: str | None = None) -> list[
         if item.scale != expected_scale:
             raise UserError(
                 f"{item.path}: key 'scale' is {item.scale}, not {expected_scale}; scales are never mixed."
+            )
+        if domain_gap is not None and item.domain_gap not in (None, domain_gap):
+            raise UserError(
+                f"{item.path}: key 'domain_gap' is {item.domain_gap:g}, not {domain_gap:g}; check the run's world."
             )
         if item.seed in seen:
             raise UserError(f"{item.path}: key 'seed' repeats seed {item.seed} of {seen[item.seed]}.")

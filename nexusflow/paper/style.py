@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,7 @@ _FIXED = {
     "nexusflow_one_stage": "#56B4E9",
     "baseline_finetuned": "#E69F00",
 }
+_LETTERS_PER_INCH = 13
 _METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
@@ -123,9 +125,12 @@ def heading(fig: Figure, title: str, source: str = "") -> None:
         title: what it shows.
         source: scale, data and seeds.
     """
-    fig.suptitle(title + (" \n" if source else ""), x=0.008, ha="left", fontweight="bold", linespacing=1.5)
-    if source:
-        fig.text(0.008, 1 - 0.37 / fig.get_figheight(), source, va="top", fontsize="small", color=MUTED)
+    lines = textwrap.wrap(source, int(_LETTERS_PER_INCH * fig.get_figwidth()))
+    # Blank lines below the title keep room for the source in the layout.
+    fig.suptitle(title + " \n" * len(lines), x=0.008, ha="left", fontweight="bold", linespacing=1.5)
+    if lines:
+        top = 1 - 0.37 / fig.get_figheight()
+        fig.text(0.008, top, "\n".join(lines), va="top", fontsize="small", color=MUTED)
 
 
 def run_colours(runs: Sequence[str]) -> dict[str, str]:

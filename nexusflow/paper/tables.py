@@ -174,7 +174,7 @@ def _row_notes(row: MethodRow, files: Sequence[RunMetrics], seeds: Sequence[int]
 
 def _load_row(row: MethodRow, context: TableContext) -> list[RunMetrics]:
     """Read a row's files and refuse seeds that the table does not have."""
-    files = load_run(row.metrics, row.run, context.scale)
+    files = load_run(row.metrics, row.run, context.scale, context.domain_gap)
     seeds = context.seeds if row.seeds is None else row.seeds
     for file in files:
         if file.seed not in seeds:

@@ -89,10 +89,15 @@ class _Trainer:
         if self.config.freeze_encoder:
             self.suite.freeze_encoder()
         self.modules = {"model": self.suite.model, "averaged": self.averaged, "method": self.method}
-        trained = [p for m in (self.suite.model, self.method) for p in m.parameters() if p.requires_grad]
-        self.parameters = trained
+        self.groups = [
+            [parameter for parameter in module.parameters() if parameter.requires_grad]
+            for module in (self.suite.model, self.method)
+        ]
         self.optimizer = torch.optim.AdamW(
-            trained, lr=self.config.learning_rate, weight_decay=self.config.weight_decay, foreach=True
+            [parameter for group in self.groups for parameter in group],
+            lr=self.config.learning_rate,
+            weight_decay=self.config.weight_decay,
+            foreach=True,
         )
 
     def step(self, step: int) -> dict[str, float]:
@@ -109,13 +114,14 @@ class _Trainer:
         self._check_finite(total, losses, step)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(total)
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
+        # Clipped apart, so that a method's own networks never change how far the model moves.
+        norms = [float(nn.utils.clip_grad_norm_(group, self.config.clip_norm)) for group in self.groups]
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(step, self.config)
         self.optimizer.step()
         self._average(step)
         scalars = {name: float(value.detach()) for name, value in losses.items()}
-        return {**scalars, "loss/total": float(total.detach()), "gradient_norm": float(norm)}
+        return {**scalars, "loss/total": float(total.detach()), "gradient_norm": norms[0]}
 
     @staticmethod
     def _check_finite(total: Tensor, losses: dict[str, Tensor], step: int) -> None:

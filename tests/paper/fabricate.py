@@ -37,7 +37,9 @@ def metrics_content(run: str, seed: int, strength: float = 1.0, **changes: Any) 
     return content | changes
 
 
-def write_metrics(folder: Path, run: str, seeds: tuple[int, ...] = (0, 1, 2), strength: float = 1.0) -> tuple[Path, ...]:
+def write_metrics(
+    folder: Path, run: str, seeds: tuple[int, ...] = (0, 1, 2), strength: float = 1.0
+) -> tuple[Path, ...]:
     """Write one metrics.json per seed."""
     paths = tuple(folder / run / f"seed{seed}" / "metrics.json" for seed in seeds)
     for path, seed in zip(paths, seeds, strict=True):
@@ -45,7 +47,9 @@ def write_metrics(folder: Path, run: str, seeds: tuple[int, ...] = (0, 1, 2), st
     return paths
 
 
-def write_log(path: Path, seed: int, collapse: bool = False, alignment: bool = True, steps: int = 2000) -> Path:
+def write_log(
+    path: Path, seed: int, collapse: bool = False, alignment: bool = True, steps: int = 2000
+) -> Path:
     """Write a log.csv that looks like a run whose alignment does or does not collapse."""
     rng = np.random.Generator(np.random.PCG64(seed))
     step = np.arange(20, steps + 1, 20)
@@ -74,7 +78,9 @@ def write_log(path: Path, seed: int, collapse: bool = False, alignment: bool = T
             columns[f"{name}/embedding_std"] = noisy(0.8 * np.exp(-0.3 * share))
             columns[f"{name}/latent_rank"] = noisy(1 + 40 * np.exp(-(4 if collapse else 0.6) * share))
             columns[f"{name}/embedding_rank"] = noisy(1 + 35 * np.exp(-0.5 * share))
-            columns[f"{name}/log_det_mean"] = -(30 if collapse else 4) * share + rng.normal(size=len(step)) * 0.2
+            columns[f"{name}/log_det_mean"] = (-30 if collapse else -4) * share + 0.2 * rng.normal(
+                size=len(step)
+            )
     write_text(path, pd.DataFrame(columns).to_csv(index=False, lineterminator="\n"))
     return path
 
@@ -89,7 +95,8 @@ def _cameras(height: int, width: int) -> np.ndarray:
         extrinsic = np.eye(4)
         extrinsic[:3, :3], extrinsic[:3, 3] = rotation, -rotation @ np.array([0.8 * np.cos(yaw), 0.0, 1.6])
         focal = 0.85 * width
-        intrinsic = np.array([[focal, 0, width / 2, 0], [0, focal, height / 2, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+        intrinsic = np.diag([focal, focal, 1.0, 1.0])
+        intrinsic[:2, 2] = width / 2, height / 2
         matrices.append(intrinsic @ extrinsic)
     return np.array(matrices, np.float32)
 
@@ -117,7 +124,8 @@ def make_frame(seed: int = 0, height: int = 64, width: int = 112, cells: int = 1
     )
     yaw = np.array([0, np.pi, 0, 1.2, -1, np.pi / 2, 0, np.pi, 0.1, 0])
     boxes = np.array(
-        [[*p, sizes[k][2] / 2, *sizes[k], a, 2, 0] for p, k, a in zip(xy, labels, yaw, strict=True)], np.float32
+        [[*p, sizes[k][2] / 2, *sizes[k], a, 2, 0] for p, k, a in zip(xy, labels, yaw, strict=True)],
+        np.float32,
     )
     truth_map = _truth_map(cells, half_m)
 
@@ -130,7 +138,16 @@ def make_frame(seed: int = 0, height: int = 64, width: int = 112, cells: int = 1
         tails = np.repeat(mine[:, :2], 5, 0) - np.repeat(heading, 5, 0) * ages[:, None] * 0.9
         scores = np.ones(len(keep), np.float32) if name == "truth" else np.linspace(0.9, 0.4, len(keep))
         return SceneLayer(
-            name, label, mine, labels[keep], ids, np.float32(scores), masks, np.float32(tails), np.repeat(ids, 5), ages
+            name=name,
+            label=label,
+            boxes_K9=mine,
+            labels_K=labels[keep],
+            ids_K=ids,
+            scores_K=np.asarray(scores, np.float32),
+            map_CRR=masks,
+            tail_xy_P2=tails.astype(np.float32),
+            tail_ids_P=np.repeat(ids, 5),
+            tail_ages_P=ages,
         )
 
     poor = truth_map.copy()

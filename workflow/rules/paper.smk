@@ -42,7 +42,6 @@ rule gap_sweep:
         lambda w: pipeline.paper_inputs("gap_sweep", w.scale),
     output:
         "results/{scale}/gap_sweep.csv",
-        "results/{scale}/gap_sweep.md",
         "results/{scale}/gap_sweep.png",
         "results/{scale}/gap_sweep.pdf",
     params:

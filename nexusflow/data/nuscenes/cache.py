@@ -144,7 +144,7 @@ class NuScenesCache:
 def _load_arrays(path: Path) -> dict[str, Any]:
     """Load the small arrays."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in _ARRAYS}
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is missing or broken ({error}); build the cache again.") from error

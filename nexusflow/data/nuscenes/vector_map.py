@@ -164,10 +164,15 @@ def _tiles(geometries: Iterable[shapely.Geometry], kind: shapely.GeometryType) -
 
 
 def _cut(geometries: np.ndarray, side_m: float, kind: shapely.GeometryType) -> np.ndarray:
-    """Cut geometries along a square grid and keep the parts of one type, in a fixed order."""
-    geometries = geometries[~shapely.is_empty(geometries)] if len(geometries) else geometries
+    """Cut geometries along a square grid and keep the parts of one type, in a fixed order.
+
+    A line that runs along a border of the grid is kept on both sides, which draws the same.
+    """
+    geometries = np.array(
+        [piece for piece in geometries if piece is not None and not piece.is_empty], dtype=object
+    )
     if not len(geometries):
-        return np.empty(0, dtype=object)
+        return geometries
     low_2 = np.floor(shapely.bounds(geometries)[:, :2].min(axis=0) / side_m).astype(int)
     high_2 = np.floor(shapely.bounds(geometries)[:, 2:].max(axis=0) / side_m).astype(int) + 1
     columns, rows = np.meshgrid(np.arange(low_2[0], high_2[0]), np.arange(low_2[1], high_2[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -73,3 +74,15 @@ def edit(broken_root: Path) -> Edit:
         path.write_text(json.dumps(records))
 
     return change
+
+
+@pytest.fixture(scope="session")
+def real_folder() -> Path:
+    """Folder of the real nuScenes samples, which are not part of the project."""
+    beside = Path(__file__).resolve().parents[3].parent / "shared" / "realdata"
+    folder = Path(os.environ.get("NEXUSFLOW_REALDATA", beside)) / "nuscenes_keyframe"
+    if not folder.is_dir():
+        pytest.skip(
+            f"no real nuScenes samples in {folder}; set NEXUSFLOW_REALDATA to check against real data"
+        )
+    return folder

@@ -28,7 +28,7 @@ def _read(nusc: Any, index: int, config: NuScenesReaderConfig) -> Boxes:
 
 @pytest.mark.parametrize("scene", [0, 1])
 def test_boxes_by_hand(tiny_nusc: Any, tiny_config: NuScenesReaderConfig, scene: int) -> None:
-    """Second key frame, ego at s = 102: the same in both cities; barrier, unseen and far cars are left out."""
+    """Second key frame, ego at s = 102: equal in both cities; barrier, unseen and far cars are left out."""
     boxes, labels, instances = _read(tiny_nusc, 3 * scene + 1, tiny_config)
     assert boxes.dtype == np.float32
     assert labels.tolist() == [CAR, BUS, PEDESTRIAN]

@@ -1,9 +1,9 @@
 """Targets of the tiny street, cell by cell.
 
-Ego at s = 100, cells of 1 m, half-width 10 m: street coordinate d is row d + 10, s is column s - 90. Dividers lie
-on d = -0.5 (row 9) and d = 2.5 (row 12), contours on d = -3.5 (row 6) and d = 4.5 (row 14), the crossing's long
-edges on s = 104.5 (column 14) and s = 107.5 (column 17), the drivable area covers rows 6..15 but for a hole of
-rows 9, 10 and columns 1, 2.
+Ego at s = 100, cells of 1 m, half-width 10 m: street coordinate d is row d + 10, s is column s - 90. Dividers
+lie on d = -0.5 (row 9) and d = 2.5 (row 12), contours on d = -3.5 (row 6) and d = 4.5 (row 14), the long
+edges of the crossing on s = 104.5 (column 14) and s = 107.5 (column 17). The drivable area covers rows 6..15
+but for a hole of rows 9, 10 and columns 1, 2.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""A hand-made nuScenes root whose truth is known: two scenes, two cities, three key frames, one straight street.
+"""A hand-made nuScenes root whose truth is known: two scenes in two cities, on one straight street.
 
-Both cities hold the same street, seen from an ego vehicle that drives along it. Street coordinates: s along the
-street, d to the left of the vehicle's path, metres. Boston's street runs along +x, Singapore's along +y, so
-targets and boxes in the ego frame must be equal although the global frames differ. The vehicle is at s = 100,
-102, 104 at the key frames (0.5 s apart); cameras fire 0.05 s after the lidar, when it is 0.2 m further.
+Both cities hold the same street, seen from a vehicle that drives along it. Street coordinates: s along it, d
+to the left of the vehicle's path, metres. Boston's street runs along +x, Singapore's along +y, so targets and
+boxes in the ego frame must be equal although the global frames differ. The vehicle is at s = 100, 102, 104 at
+the key frames (0.5 s apart); cameras fire 0.05 s after the lidar, when it is 0.2 m further.
 """
 
 from __future__ import annotations

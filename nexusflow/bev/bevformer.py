@@ -1,0 +1,152 @@
+"""The paper's BEV encoder: layers of temporal self-attention, spatial cross-attention and feed-forward.
+
+Letters: B samples, N cameras, C channels, H/W BEV rows/columns, Q = H·W, h/w feature rows/columns, Z heights,
+E heads, M points.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nexusflow.bev.config import EncoderConfig
+from nexusflow.bev.deformable import deformable_sample, init_offsets
+from nexusflow.bev.layers import FeedForward
+from nexusflow.bev.lifting import pillar_points
+
+__all__ = ["BEVFormerEncoder"]
+
+
+class TemporalSelfAttention(nn.Module):
+    """Deformable attention to the warped previous grid and the current one, averaged."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.heads, self.points = config.heads, config.points
+        count = 2 * config.heads * config.points
+        self.offsets = nn.Linear(2 * config.channels, 2 * count)
+        self.weights = nn.Linear(2 * config.channels, count)
+        self.value = nn.Conv2d(config.channels, config.channels, 1)
+        self.out = nn.Linear(config.channels, config.channels)
+        init_offsets(self.offsets, 2 * config.heads, config.points)
+
+    def forward(self, query_BQC: Tensor, position_QC: Tensor, previous_BCHW: Tensor, cells_Q2: Tensor) -> Tensor:
+        batch, _, channels = query_BQC.shape
+        height, width = previous_BCHW.shape[-2:]
+        current_BCHW = query_BQC.transpose(1, 2).unflatten(2, (height, width))
+        flat_BQC = previous_BCHW.flatten(2).transpose(1, 2)
+        both = torch.cat([flat_BQC, query_BQC + position_QC], -1)
+        shape = (2, self.heads, self.points)
+        size = torch.tensor([width, height], device=query_BQC.device, dtype=torch.float32)
+        offsets = self.offsets(both).float().unflatten(-1, (*shape, 2)) * (2.0 / size)
+        weights = self.weights(both).float().unflatten(-1, shape).softmax(-1)
+        mixed = torch.zeros(batch, height * width, channels, device=query_BQC.device)
+        for queue, value in enumerate((previous_BCHW, current_BCHW)):
+            where = cells_Q2[:, None, None] + offsets[:, :, queue]
+            mixed = mixed + 0.5 * deformable_sample(self.value(value), where, weights[:, :, queue])
+        return self.out(mixed)
+
+
+class SpatialCrossAttention(nn.Module):
+    """Deformable attention of each pillar to the cameras that see it, averaged over them."""
+
+    def __init__(self, config: EncoderConfig, image_channels: int) -> None:
+        super().__init__()
+        self.heads, self.points, self.heights = config.heads, config.points, len(config.heights_m)
+        count = config.heads * self.heights * config.points
+        self.offsets = nn.Linear(config.channels, 2 * count)
+        self.weights = nn.Linear(config.channels, count)
+        self.value = nn.Conv2d(image_channels, config.channels, 1)
+        self.out = nn.Linear(config.channels, config.channels)
+        init_offsets(self.offsets, config.heads, self.heights * config.points)
+
+    def forward(self, query_BQC: Tensor, features_BNChw: Tensor, where_BNQZ2: Tensor, seen_BNQZ: Tensor) -> Tensor:
+        batch, cameras = features_BNChw.shape[:2]
+        value = self.value(features_BNChw.flatten(0, 1))
+        size = torch.tensor([value.shape[-1], value.shape[-2]], device=value.device, dtype=torch.float32)
+        offsets = self.offsets(query_BQC).float().unflatten(-1, (self.heads, self.heights, self.points, 2))
+        shape = (self.heads, self.heights * self.points)
+        weights = self.weights(query_BQC).float().unflatten(-1, shape).softmax(-1)
+        where = where_BNQZ2[:, :, :, None, :, None] + (offsets * (2.0 / size))[:, None]
+        where = where.flatten(4, 5).flatten(0, 1)
+        spread = weights[:, None].expand(-1, cameras, -1, -1, -1).flatten(0, 1)
+        mixed_BNQC = deformable_sample(value, where, spread).unflatten(0, (batch, cameras))
+        hit_BNQ1 = seen_BNQZ.any(-1)[..., None].float()
+        return self.out((mixed_BNQC * hit_BNQ1).sum(1) / hit_BNQ1.sum(1).clamp(min=1.0))
+
+
+class EncoderLayer(nn.Module):
+    """Temporal self-attention, spatial cross-attention, feed-forward, each with residual and LayerNorm."""
+
+    def __init__(self, config: EncoderConfig, image_channels: int) -> None:
+        super().__init__()
+        self.temporal = TemporalSelfAttention(config)
+        self.spatial = SpatialCrossAttention(config, image_channels)
+        self.norms = nn.ModuleList(nn.LayerNorm(config.channels) for _ in range(2))
+        self.feed_forward = FeedForward(config.channels, config.ffn_channels)
+
+    def forward(
+        self,
+        query_BQC: Tensor,
+        position_QC: Tensor,
+        previous_BCHW: Tensor,
+        cells_Q2: Tensor,
+        cameras: tuple[Tensor, Tensor, Tensor],
+    ) -> Tensor:
+        query = self.norms[0](query_BQC + self.temporal(query_BQC, position_QC, previous_BCHW, cells_Q2))
+        query = self.norms[1](query + self.spatial(query + position_QC, *cameras))
+        return self.feed_forward(query)
+
+
+class BEVFormerEncoder(nn.Module):
+    """BEV queries refined by temporal and spatial attention.
+
+    Args:
+        config: encoder section.
+        image_channels: channels of the camera features.
+        half_m: half-width of the grid (metres).
+        cells: cells per side.
+        image_hw: size of the input images (pixels).
+
+    Source: BEVFormer's encoder as used by UniAD, without the motion-signal input; the previous grid is warped
+    by the full ego motion instead of being shifted and rotated apart.
+    """
+
+    points_R4: Tensor
+    cells_Q2: Tensor
+
+    def __init__(
+        self, config: EncoderConfig, image_channels: int, half_m: float, cells: int, image_hw: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.config, self.cells, self.image_hw = config, cells, image_hw
+        points = torch.from_numpy(pillar_points(half_m, cells, config.heights_m))
+        self.register_buffer("points_R4", points, persistent=False)
+        self.register_buffer("cells_Q2", points[:: len(config.heights_m), :2] / half_m, persistent=False)
+        self.queries_QC = nn.Parameter(torch.randn(cells * cells, config.channels) * 0.02)
+        self.position_QC = nn.Parameter(torch.randn(cells * cells, config.channels) * 0.02)
+        self.layers = nn.ModuleList(EncoderLayer(config, image_channels) for _ in range(config.layers))
+
+    def _project(self, ego2img_BN44: Tensor) -> tuple[Tensor, Tensor]:
+        """Return normalised image positions (B, N, Q, Z, 2) in [-1, 1] and which points are seen."""
+        height, width = self.image_hw
+        projected = torch.einsum("bnij,rj->bnri", ego2img_BN44[..., :3, :].float(), self.points_R4)
+        depth = projected[..., 2]
+        uv = projected[..., :2] / depth.clamp(min=self.config.min_depth_m)[..., None]
+        where = uv / torch.tensor([width, height], device=uv.device, dtype=uv.dtype) * 2.0 - 1.0
+        seen = (depth > self.config.min_depth_m) & (where.abs() < 1.0).all(-1)
+        shape = (self.cells * self.cells, len(self.config.heights_m))
+        return where.clamp(-10, 10).unflatten(2, shape), seen.unflatten(2, shape)
+
+    def forward(self, features_BNChw: Tensor, ego2img_BN44: Tensor, previous_BCHW: Tensor | None) -> Tensor:
+        """Return the BEV grid (B, C, H, W); without a previous grid the current queries stand in for it."""
+        batch = features_BNChw.shape[0]
+        where, seen = self._project(ego2img_BN44)
+        query = self.queries_QC[None].expand(batch, -1, -1)
+        side = (self.cells, self.cells)
+        if previous_BCHW is None:
+            previous_BCHW = query.transpose(1, 2).unflatten(2, side)
+        for layer in self.layers:
+            cameras = (features_BNChw, where, seen)
+            query = layer(query, self.position_QC, previous_BCHW, self.cells_Q2, cameras)
+        return query.transpose(1, 2).unflatten(2, side)

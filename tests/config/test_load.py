@@ -1,0 +1,65 @@
+"""Configuration files: the shipped ones are right, and every mistake is one sentence with file and key."""
+
+from pathlib import Path
+
+import pytest
+
+from nexusflow.config.load import load_configuration
+from nexusflow.core.errors import UserError
+
+
+@pytest.mark.parametrize("scale", ["smoke", "embedded"])
+def test_every_shipped_run_resolves(config_folder: Path, scale: str) -> None:
+    configuration = load_configuration(config_folder, scale)
+    configuration.check()
+    assert configuration.resolve("nuscenes", "nexusflow_two_stage").init == "baseline"
+    assert configuration.resolve("nuscenes", "nexusflow_two_stage").training.freeze_encoder
+    assert configuration.row("nuscenes", "mtpsl").is_declared_only
+
+
+def test_worlds_differ_in_what_they_say_only(config_folder: Path) -> None:
+    configuration = load_configuration(config_folder, "embedded")
+    world, other = configuration.world("street"), configuration.world("street_gap100")
+    assert other.domain_gap == 1.0
+    assert other.model_copy(update={"domain_gap": world.domain_gap}) == world
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text, "the test must change something"
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("config.yaml", "scale: embedded", "scale: enormous", "no scale `enormous`"),
+        ("config.yaml", "seeds: [0]", "seeds: zero", "config.yaml: key `seeds`"),
+        ("config.yaml", "seeds: [0]", "sedes: [0]", "config.yaml: key `se"),
+        ("scales/embedded.yaml", "batch_size: 4", "batch_size: -4", "nuscenes.budgets.pretrain.batch_size"),
+        (
+            "scales/embedded.yaml",
+            "domain_gap: 0.0 }",
+            "domain_gap: 7 }",
+            "nuscenes.worlds.street_gap000.domain_gap",
+        ),
+        ("scales/embedded.yaml", "nuscenes:", "nuscenes: [", "not valid YAML at line"),
+        ("experiments.yaml", "budget: finetune", "budget: feast", "nuscenes.nexusflow_two_stage.budget"),
+        ("experiments.yaml", "init: baseline", "init: nothing", "no run `nuscenes.nothing`"),
+        ("experiments.yaml", "init: baseline", "init: nexusflow_two_stage", "leads back"),
+        ("experiments.yaml", "name: nexusflow }", "name: magic }", "nuscenes.nexusflow_one_stage"),
+        ("experiments.yaml", "nuscenes:", "nuscenses:", "key `nuscenses` is no suite"),
+    ],
+)
+def test_a_mistake_is_one_sentence(config_folder: Path, file: str, old: str, new: str, message: str) -> None:
+    change(config_folder / file, old, new)
+    with pytest.raises(UserError) as caught:
+        load_configuration(config_folder).check()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(config_folder: Path) -> None:
+    (config_folder / "experiments.yaml").unlink()
+    with pytest.raises(UserError, match=r"experiments\.yaml is missing"):
+        load_configuration(config_folder)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from nexusflow.config.fingerprint import code_fingerprint
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
 from nexusflow.config.schema import ResolvedRun
 from nexusflow.config.sections import section
-from nexusflow.core.files import sha256_json, write_json
+from nexusflow.core.files import read_json, sha256_file, sha256_json, write_json
 from nexusflow.data.nuscenes.cache import NuScenesCache
 
 __all__ = [
@@ -32,7 +32,6 @@ def _partition(layout: Layout, run: ResolvedRun) -> dict[str, dict[str, bool]]:
 
 
 def _identity(configuration: Configuration, layout: Layout, run: ResolvedRun, seed: int) -> Any:
-    from nexusflow.core.files import read_json, sha256_file
     from nexusflow.training.run import RunIdentity
 
     values = {"suite": run.suite, "run": run.run, "seed": str(seed), "scale": configuration.scale_name}
@@ -71,9 +70,9 @@ def train_from_configuration(
     training = resolved.training
     plan = BatchPlan(training.clip_length, training.batch_size, seed)
     built = NuScenesSuite(_open_cache(layout, resolved), _partition(layout, resolved), resolved.model, plan)
-    initial = layout.run(suite, resolved.init, seed) / "model.safetensors" if resolved.init else None
+    initial = layout.checkpoint(suite, resolved.init, seed) / "model.safetensors" if resolved.init else None
     identity = _identity(configuration, layout, resolved, seed)
-    train_run(identity, built, resolved.method, training, layout.run(suite, run, seed), initial)
+    train_run(identity, built, resolved.method, training, layout.checkpoint(suite, run, seed), initial)
 
 
 def predict_from_configuration(
@@ -100,7 +99,7 @@ def predict_from_configuration(
     make_deterministic(seed, resolved.training.threads)
     model = build_model(resolved.model, seed)
     architecture = sha256_json(resolved.model.model_dump(mode="json"))
-    load_weights(layout.run(suite, run, seed) / "model.safetensors", model, architecture)
+    load_weights(layout.checkpoint(suite, run, seed) / "model.safetensors", model, architecture)
     job = PredictionJob(
         model=model.eval(),
         cache=_open_cache(layout, resolved),
@@ -110,6 +109,8 @@ def predict_from_configuration(
         precision=resolve_precision(resolved.training.precision),
     )
     predict_run(job, layout.predictions(suite, run, seed), title=f"{run}, seed {seed}")
+    made_by = read_json(layout.checkpoint(suite, run, seed) / "provenance.json")
+    write_json(layout.run(suite, run, seed) / "provenance.json", made_by)
 
 
 def evaluate_from_configuration(
@@ -138,7 +139,7 @@ def evaluate_from_configuration(
         layout.data(suite, world),
         version=section_.version,
         split="val",
-        class_range_m=section_.evaluation.class_range_m,
+        class_range_m=cast("dict[str, float] | float | None", section_.evaluation.class_range_m),
         workers=workers,
     )
     check = result.pop("check", {})

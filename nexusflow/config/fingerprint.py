@@ -22,6 +22,7 @@ VERB_MODULES: dict[str, tuple[str, ...]] = {
     "reference": ("nexusflow.evaluation.reference",),
     "qualitative": ("nexusflow.analysis.qualitative",),
     "table2": ("nexusflow.paper.table2",),
+    "alignment_options": ("nexusflow.paper.table2",),
     "comparison": ("nexusflow.paper.comparison", "nexusflow.paper.comparison_figure"),
     "gap_sweep": ("nexusflow.paper.gap_sweep",),
     "collapse": ("nexusflow.paper.collapse",),

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CACHE_FILES", "PREDICTION_FILES", "RUN_FILES", "Layout"]
+__all__ = ["CACHE_FILES", "CHECKPOINT_FILES", "PREDICTION_FILES", "Layout"]
 
 CACHE_FILES = ("images.npy", "map.npy", "frames.npz", "index.json")
-RUN_FILES = ("model.safetensors", "log.csv", "provenance.json")
+CHECKPOINT_FILES = ("model.safetensors", "log.csv", "provenance.json")
 PREDICTION_FILES = ("tracking.json", "map.npz", "tracker.json")
 
 
@@ -44,8 +44,12 @@ class Layout:
         """Partition table of a world."""
         return self.base / "partitions" / suite / world / f"{kind}.csv"
 
+    def checkpoint(self, suite: str, run: str, seed: int | str) -> Path:
+        """Folder of what training leaves, apart from what is made of it, so that it can be versioned alone."""
+        return self.base / "checkpoints" / suite / run / f"seed{seed}"
+
     def run(self, suite: str, run: str, seed: int | str) -> Path:
-        """Folder of one run with one seed."""
+        """Folder of the predictions and metrics of one run with one seed."""
         return self.base / "runs" / suite / run / f"seed{seed}"
 
     def predictions(self, suite: str, run: str, seed: int | str) -> Path:

@@ -47,8 +47,14 @@ def _validate(model: type[Model], content: Any, path: Path, prefix: str = "") ->
 def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in change.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
+        old = merged.get(key)
+        # A section of another type shares no keys with the one it replaces.
+        same_kind = (
+            isinstance(value, dict)
+            and isinstance(old, dict)
+            and value.get("type", old.get("type")) == old.get("type")
+        )
+        merged[key] = _merge(old, value) if same_kind and isinstance(old, dict) else value
     return merged
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from nexusflow.config.layout import Layout
@@ -43,10 +45,11 @@ def _labelled(
     return [LabelledRun(x.run, x.label, _metrics(configuration, layout, x.run, seeds)) for x in labels]
 
 
-def _table2(configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+def _methods(name: str, configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+    """Write a table with one method per row."""
     from nexusflow.paper.table2 import rows_from_config, write_table2
 
-    part = configuration.paper.table2
+    part = getattr(configuration.paper, name)
     files = {
         row.run: _metrics(configuration, layout, row.run, list(row.seeds) if row.seeds else seeds)
         for row in part.rows
@@ -54,7 +57,7 @@ def _table2(configuration: Configuration, layout: Layout, seeds: list[int]) -> N
     rows = rows_from_config(part, {run: paths for run, paths in files.items() if paths})
     context = _context(configuration, seeds)
     write_table2(
-        rows, context, layout.base / "table2.csv", layout.base / "table2.md", part.title, part.paper_table
+        rows, context, layout.base / f"{name}.csv", layout.base / f"{name}.md", part.title, part.paper_table
     )
 
 
@@ -96,7 +99,7 @@ def _gap_sweep(configuration: Configuration, layout: Layout, seeds: list[int]) -
 
 def _logged(layout: Layout, labels: tuple[RunLabel, ...], seeds: list[int]) -> list[LoggedRun]:
     return [
-        LoggedRun(x.run, x.label, tuple(layout.run(_SUITE, x.run, seed) / "log.csv" for seed in seeds))
+        LoggedRun(x.run, x.label, tuple(layout.checkpoint(_SUITE, x.run, seed) / "log.csv" for seed in seeds))
         for x in labels
     ]
 
@@ -144,7 +147,12 @@ def _figure6(configuration: Configuration, layout: Layout, seeds: list[int]) -> 
     )
 
 
-_TABLES = {"table2": _table2, "comparison": _comparison, "gap_sweep": _gap_sweep}
+_TABLES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
+    "table2": partial(_methods, "table2"),
+    "alignment_options": partial(_methods, "alignment_options"),
+    "comparison": _comparison,
+    "gap_sweep": _gap_sweep,
+}
 _FIGURES = {"figure6": _figure6, "collapse": _collapse, "learning_curves": _learning_curves}
 
 
@@ -154,7 +162,7 @@ def write_table(configuration: Configuration, layout: Layout, name: str, seeds: 
     Args:
         configuration: configuration of the scale.
         layout: where files lie.
-        name: table2, comparison or gap_sweep.
+        name: table2, alignment_options, comparison or gap_sweep.
         seeds: training seeds.
 
     Raises:

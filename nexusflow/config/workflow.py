@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from nexusflow.config.fingerprint import code_fingerprint
-from nexusflow.config.layout import CACHE_FILES, PREDICTION_FILES, RUN_FILES, Layout
+from nexusflow.config.layout import CACHE_FILES, CHECKPOINT_FILES, PREDICTION_FILES, Layout
 from nexusflow.config.load import Configuration, load_configuration
 from nexusflow.config.sections import section
 from nexusflow.core.errors import UserError
 
 __all__ = ["FIGURES", "TABLES", "Pipeline"]
 
-TABLES = ("table2", "comparison", "gap_sweep")
-FIGURES = ("figure6", "comparison", "gap_sweep", "collapse", "learning_curves")
+TABLES = ("table2", "comparison", "alignment_options", "gap_sweep")
+FIGURES = ("figure6", "comparison", "collapse", "learning_curves", "gap_sweep")
 # The sweep trains a dozen further models, so it is made when it is asked for by name only.
 _ON_REQUEST = ("gap_sweep",)
 
@@ -102,7 +102,7 @@ class Pipeline:
 
     def run_files(self, scale: str, suite: str, run: str, seed: int | str) -> list[str]:
         """Files that training publishes."""
-        return [str(Layout(scale).run(suite, run, seed) / name) for name in RUN_FILES]
+        return [str(Layout(scale).checkpoint(suite, run, seed) / name) for name in CHECKPOINT_FILES]
 
     def prediction_files(self, scale: str, suite: str, run: str, seed: int | str) -> list[str]:
         """Files that prediction publishes."""
@@ -115,7 +115,9 @@ class Pipeline:
         files = self.cache_files(wildcards.scale, wildcards.suite, run.world)
         files.append(str(layout.partition(wildcards.suite, run.world, run.partition)))
         if run.init is not None:
-            files.append(str(layout.run(wildcards.suite, run.init, wildcards.seed) / "model.safetensors"))
+            files.append(
+                str(layout.checkpoint(wildcards.suite, run.init, wildcards.seed) / "model.safetensors")
+            )
         return files
 
     def evaluation_inputs(self, wildcards: Any) -> list[str]:
@@ -140,8 +142,8 @@ class Pipeline:
     def paper_inputs(self, output: str, scale: str) -> list[str]:
         """Result files that a table or figure reads."""
         paper = self.of(scale).paper
-        if output == "table2":
-            rows = [(row.run, list(row.seeds) if row.seeds else None) for row in paper.table2.rows]
+        if output in ("table2", "alignment_options"):
+            rows = [(row.run, list(row.seeds) if row.seeds else None) for row in getattr(paper, output).rows]
             return [file for run, seeds in rows for file in self.metrics_files(scale, run, seeds)]
         if output == "comparison":
             runs = [label.run for label in (*paper.comparison.treatments, *paper.comparison.references)]
@@ -151,10 +153,34 @@ class Pipeline:
             return [file for run in runs for file in self.metrics_files(scale, run)]
         labels = paper.collapse.runs if output == "collapse" else paper.learning_curves.runs
         return [
-            str(Layout(scale).run("nuscenes", label.run, seed) / "log.csv")
+            str(Layout(scale).checkpoint("nuscenes", label.run, seed) / "log.csv")
             for label in labels
             for seed in self.seeds
         ]
+
+    def _table_runs(self) -> list[str]:
+        """Runs behind the tables and figures that are made without being asked for by name."""
+        paper = self.main.paper
+        rows = [
+            row.run for row in (*paper.table2.rows, *paper.alignment_options.rows) if row.run != "trivial"
+        ]
+        return [run for run in dict.fromkeys(rows) if not self.main.row("nuscenes", run).is_declared_only]
+
+    def stage_files(self, budget: str) -> list[str]:
+        """Trained weights of the default scale's runs with one budget."""
+        runs = [run for run in self._table_runs() if self.main.row("nuscenes", run).budget == budget]
+        scale = self.main.scale_name
+        return [
+            file
+            for run in runs
+            for seed in self.seeds
+            for file in self.run_files(scale, "nuscenes", run, seed)
+        ]
+
+    def stage_metrics(self) -> list[str]:
+        """Metrics of the default scale's runs."""
+        runs = [*self._table_runs(), "trivial"]
+        return [file for run in runs for file in self.metrics_files(self.main.scale_name, run)]
 
     def figure6_inputs(self, wildcards: Any) -> list[str]:
         """Predictions of the two runs that Figure 6 compares, and the data behind them."""

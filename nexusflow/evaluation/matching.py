@@ -95,7 +95,7 @@ def _pairs_of_group(
 def _runs(keys: IntArray) -> dict[int, tuple[int, int]]:
     """Start and end of every run of equal values in a sorted array."""
     starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    ends = np.append(starts[1:], len(keys))
+    ends = np.append(starts, len(keys))[1:]
     return {int(keys[a]): (int(a), int(b)) for a, b in zip(starts, ends, strict=True)}
 
 

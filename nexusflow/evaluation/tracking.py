@@ -178,7 +178,8 @@ def _evaluate_class(
     evaluation.verbose, evaluation.output_dir, evaluation.render_classes = False, None, None
     with _silence(), _less_work(durations):
         metrics, _ = evaluation.evaluate()
-    return name, {metric: values[name] for metric, values in metrics.label_metrics.items()}
+    left_out = () if durations else ("frag", "tid", "lgd")
+    return name, {k: values[name] for k, values in metrics.label_metrics.items() if k not in left_out}
 
 
 def _run(
@@ -213,7 +214,7 @@ def evaluate_tracking(
         class_range_m: range in metres for all classes or by class, never beyond the official one.
         workers: processes that share the classes; the numbers do not depend on it.
         scenes: names of the scenes to evaluate; default: all of the split.
-        durations: also compute frag, tid and lgd; without it they are nan.
+        durations: also compute frag, tid and lgd.
 
     Returns:
         {"overall": metric → value, "classes": class → metric → value} under the devkit's names (amota, amotp,
@@ -239,5 +240,5 @@ def evaluate_tracking(
         for metric, value in values.items():
             metrics.add_label_metric(metric, name, value)
     with _silence():
-        overall = {metric: metrics.compute_metric(metric) for metric in metrics.label_metrics}
+        overall = {metric: metrics.compute_metric(metric) for metric in per_class[TRACKING_CLASSES[0]]}
     return {"overall": overall, "classes": {name: per_class[name] for name in TRACKING_CLASSES}}

@@ -143,12 +143,13 @@ def _whole_decades(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def draw_collapse(runs: Sequence[LoggedRun], source: str = "") -> Figure:
+def draw_collapse(runs: Sequence[LoggedRun], source: str = "", width_in: float = 12.0) -> Figure:
     """Draw the collapse monitors of several runs over training.
 
     Args:
         runs: runs with their logs, one per seed; runs without logs are named in the legend as not yet run.
         source: scale, data and seeds, written below the title.
+        width_in: width of the figure, inches.
 
     Returns:
         Nine panels; colour = run, line style = task (or same/shuffled pairs), band = range over seeds.
@@ -162,7 +163,7 @@ def draw_collapse(runs: Sequence[LoggedRun], source: str = "") -> Figure:
     logs = {run.run: [read_log(path) for path in run.logs] for run in runs}
     colours = run_colours([run.run for run in runs])
     with paper_style():
-        fig = new_figure(12.0, 9.4)
+        fig = new_figure(width_in, 9.4)
         grid = fig.subplots(3, 3, sharex=True)
         for axes, panel in zip(grid.flat, PANELS, strict=True):
             _draw_panel(axes, panel, logs, colours)
@@ -185,7 +186,11 @@ def draw_collapse(runs: Sequence[LoggedRun], source: str = "") -> Figure:
 
 
 def write_collapse(
-    runs: Sequence[LoggedRun], figure_paths: Sequence[Path], dpi: int = 200, source: str = ""
+    runs: Sequence[LoggedRun],
+    figure_paths: Sequence[Path],
+    dpi: int = 200,
+    source: str = "",
+    width_in: float = 12.0,
 ) -> None:
     """Draw the collapse monitors and save them.
 
@@ -194,8 +199,9 @@ def write_collapse(
         figure_paths: destinations, .png or .pdf.
         dpi: dots per inch of the PNG.
         source: scale, data and seeds, written below the title.
+        width_in: width of the figure, inches.
 
     Raises:
         UserError: if a log is malformed.
     """
-    save_figure(draw_collapse(runs, source), figure_paths, dpi)
+    save_figure(draw_collapse(runs, source, width_in), figure_paths, dpi)

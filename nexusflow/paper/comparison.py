@@ -210,6 +210,7 @@ def write_comparison(
     figure_paths: Sequence[Path],
     confidence: float = 0.95,
     dpi: int = 200,
+    width_in: float = 12.0,
 ) -> pd.DataFrame:
     """Compare runs and write CSV, Markdown and the dot plot.
 
@@ -222,6 +223,7 @@ def write_comparison(
         figure_paths: destinations of the figure, .png or .pdf.
         confidence: level of the interval.
         dpi: dots per inch of the PNG.
+        width_in: width of the figure, inches.
 
     Returns:
         The table written to the CSV.
@@ -233,5 +235,6 @@ def write_comparison(
     digest = sha256_json([[run, seed, value] for (run, seed), value in sorted(hashes.items())])
     write_csv(csv_path, frame)
     write_text(markdown_path, comparison_markdown(frame, context, digest, confidence))
-    save_figure(draw_comparison(frame, confidence, context.source()), figure_paths, dpi)
+    figure = draw_comparison(frame, confidence, context.source(), width_in)
+    save_figure(figure, figure_paths, dpi)
     return frame

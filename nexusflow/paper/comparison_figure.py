@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -26,17 +29,22 @@ def _treatment_to_show(frame: pd.DataFrame) -> str:
     return str((measured if len(measured) else frame)["treatment label"].iloc[-1])
 
 
-def _draw_line(axes: Axes, record: dict[str, object], height: float, colour: str) -> float:
+def _number(value: Any) -> float:
+    return float("nan") if pd.isna(value) else float(value)
+
+
+def _draw_line(axes: Axes, record: Mapping[Any, Any], height: float, colour: str) -> float:
     """Draw one mean with its interval and its seeds; give the largest distance from zero."""
     seeds = [float(text) for text in str(record["differences"]).split()] if record["n"] else []
     if not seeds:
         return 0.0
-    mean = float(str(record["difference mean"]))
-    ends = [float(str(record["interval low"])), float(str(record["interval high"]))]
+    mean = _number(record["difference mean"])
+    ends = [_number(record["interval low"]), _number(record["interval high"])]
     if np.isfinite(ends).all():
         axes.plot(ends, [height, height], color=colour, linewidth=2.6, solid_capstyle="round", zorder=2)
-    above = [height + _SEED_LIFT] * len(seeds)
-    axes.scatter(seeds, above, s=15, facecolors="none", edgecolors=colour, linewidths=1.0, zorder=3)
+    if len(seeds) > 1:
+        above = [height + _SEED_LIFT] * len(seeds)
+        axes.scatter(seeds, above, s=15, facecolors="none", edgecolors=colour, linewidths=1.0, zorder=3)
     axes.scatter([mean], [height], s=58, color=colour, edgecolors="white", linewidths=1.2, zorder=4)
     return float(np.nanmax(np.abs([*seeds, mean, *ends])))
 
@@ -48,7 +56,7 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, metric: str, references: list[st
         for reference, offset, colour in zip(references, offsets, _COLOURS, strict=False):
             chosen = part[(part["region"] == region) & (part["reference label"] == reference)]
             for record in chosen.to_dict("records"):
-                reach = max(reach, _draw_line(axes, record, -row + float(offset), colour))  # type: ignore[arg-type]
+                reach = max(reach, _draw_line(axes, record, -row + float(offset), colour))
     info = metric_info(metric)
     limit = 1.15 * reach if reach > 0 else 1.0
     axes.axvspan(*((0, limit) if info.direction == "up" else (-limit, 0)), color=_BETTER_SIDE, zorder=0)
@@ -65,13 +73,21 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, metric: str, references: list[st
     tidy(axes)
 
 
-def draw_comparison(frame: pd.DataFrame, confidence: float = 0.95, source: str = "") -> Figure:
+def _legend_label(shown: pd.DataFrame, reference: str) -> str:
+    measured = (shown.loc[shown["reference label"] == reference, "n"] > 0).any()
+    return f"against {reference}" + ("" if measured else " (not yet run)")
+
+
+def draw_comparison(
+    frame: pd.DataFrame, confidence: float = 0.95, source: str = "", width_in: float = 12.0
+) -> Figure:
     """Draw what the alignment changed.
 
     Args:
         frame: result of `comparison.compare_runs`.
         confidence: level of the intervals, for the legend.
         source: scale, data and seeds, written below the title.
+        width_in: width of the figure, inches.
 
     Returns:
         The figure: means with intervals (large dots), single seeds (small dots), better side shaded.
@@ -80,12 +96,12 @@ def draw_comparison(frame: pd.DataFrame, confidence: float = 0.95, source: str =
     shown = frame[frame["treatment label"] == treatment]
     references = list(dict.fromkeys(shown["reference label"]))[: len(_COLOURS)]
     with paper_style():
-        fig = new_figure(12.0, 7.4)
+        fig = new_figure(width_in, 7.4)
         grid = fig.subplots(3, 3, sharey=True)
         for axes, metric in zip(grid.flat, NUSCENES_METRICS, strict=True):
             _draw_panel(axes, shown[shown["metric"] == metric], metric, references)
         handles = [
-            Line2D([], [], color=colour, marker="o", linewidth=2.6, label=f"against {reference}")
+            Line2D([], [], color=colour, marker="o", linewidth=2.6, label=_legend_label(shown, reference))
             for reference, colour in zip(references, _COLOURS, strict=False)
         ]
         handles.append(

@@ -130,9 +130,9 @@ class Figure6Config(_Section):
     ours: RunLabel = Field(description="Run in the middle strip.")
     seed: int = Field(0, ge=0, description="Training seed of both runs.")
     scene: str | None = Field(
-        None, description="Validation scene; null = the one where the runs differ most."
+        None, description="Validation scene; null = chosen without looking at predictions."
     )
-    key_frame: int | None = Field(None, ge=0, description="Key frame in the scene; null = chosen alike.")
+    key_frame: int | None = Field(None, ge=0, description="Key frame in the scene; null = chosen likewise.")
     score_threshold: float = Field(0.3, ge=0, le=1, description="Boxes below this score are not drawn.")
     map_threshold: float = Field(0.5, ge=0, le=1, description="Map probability above which a cell is drawn.")
     tail_frames: int = Field(6, ge=0, description="Length of the track tails, in key frames.")
@@ -147,8 +147,9 @@ class FigureStyleConfig(_Section):
     """Look shared by all figures."""
 
     dpi: int = Field(200, ge=50, le=600, description="Dots per inch of the PNG.")
-    width_in: float = Field(12.0, gt=0, description="Width of a full-width figure, in inches.")
-    font_size: float = Field(11.0, gt=0, description="Font size, in points.")
+    width_in: float = Field(
+        12.0, gt=0, description="Width of the figures, in inches; letters keep their size."
+    )
 
 
 class PaperConfig(_Section):
@@ -158,6 +159,9 @@ class PaperConfig(_Section):
         default=FigureStyleConfig.model_validate({}), description="Look of the figures."
     )
     table2: MethodTableConfig = Field(description="Table 2.")
+    alignment_options: MethodTableConfig = Field(
+        description="Ours with what prevents a collapse, and without gradient; not in the paper."
+    )
     comparison: ComparisonConfig = Field(description="What the alignment changed.")
     gap_sweep: GapSweepConfig = Field(description="How much the domain gap costs.")
     collapse: CollapseConfig = Field(description="Does the alignment collapse?")

@@ -139,7 +139,9 @@ def _regions(
     """Find the connected regions of a mask that are worth a ring."""
     cell_m = 2 * half_m / len(mask_RR)
     # Opening removes the one-cell seams along every border, which are no difference worth a ring.
-    opened = cv2.morphologyEx(mask_RR.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    square = np.ones((2, 2), np.uint8)
+    eroded = cv2.erode(mask_RR.astype(np.uint8), square, anchor=(1, 1))
+    opened = cv2.dilate(eroded, square, anchor=(0, 0))  # the other anchor: the region must not move
     count, _, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
     found = []
     for region in range(1, count):

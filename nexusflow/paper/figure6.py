@@ -116,12 +116,19 @@ def _subtitle(frame: QualitativeFrame, rings: Sequence[Difference], width_in: fl
     return f"{source}\n{verdict}"
 
 
+def _title(fig: Figure, layout: _Layout, subtitle: str) -> None:
+    left, top = _MARGIN / layout.width, 1 - 0.2 / layout.height
+    title = "Baseline and ours on one key frame"
+    fig.text(left, top, title, va="center", fontsize=14, fontweight="bold")
+    fig.text(left, top - 0.33 / layout.height, subtitle, va="center", fontsize=8.5, color=MUTED)
+
+
 def draw_figure6(
     frame: QualitativeFrame,
     score_threshold: float = 0.3,
     match_m: float = 2.0,
     max_rings: int = 8,
-    width_in: float = 12.8,
+    width_in: float = 12.0,
     show_truth: bool = True,
 ) -> Figure:
     """Draw the qualitative comparison of one key frame.
@@ -153,23 +160,7 @@ def draw_figure6(
     with paper_style(10.0):
         fig = new_figure(layout.width, layout.height)
         fig.set_layout_engine("none")
-        title_y = 1 - 0.2 / layout.height
-        fig.text(
-            _MARGIN / layout.width,
-            title_y,
-            "Baseline and ours on one key frame",
-            va="center",
-            fontsize=14,
-            fontweight="bold",
-        )
-        fig.text(
-            _MARGIN / layout.width,
-            title_y - 0.33 / layout.height,
-            _subtitle(frame, rings, width_in),
-            va="center",
-            fontsize=8.5,
-            color=MUTED,
-        )
+        _title(fig, layout, _subtitle(frame, rings, width_in))
         for index, (layer, layer_rings) in enumerate(strips):
             bottom = _LEGEND + (len(strips) - 1 - index) * (layout.strip + _HEAD)
             head_y = (bottom + layout.strip + 0.12) / layout.height
@@ -187,7 +178,7 @@ def write_figure6(
     score_threshold: float = 0.3,
     match_m: float = 2.0,
     max_rings: int = 8,
-    width_in: float = 12.8,
+    width_in: float = 12.0,
     show_truth: bool = True,
     dpi: int = 200,
 ) -> None:

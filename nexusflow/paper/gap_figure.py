@@ -55,7 +55,7 @@ def _draw_metric(
     for role, colour in _COLOURS.items():
         part = frame[frame["role"] == role]
         drawn |= _draw_line(axes, part[part["region"] == "all"], metric, colour, "-")
-        drawn |= _draw_line(axes, part[part["region"] == city], metric, colour, "--", marker="")
+        drawn |= _draw_line(axes, part[part["region"] == city], metric, colour, "--", marker=".")
     _finish(axes, drawn, metric_label(metric), default_gap)
     handles = [Line2D([], [], color=_COLOURS[role], label=text) for role, text in _ROLE_LABELS.items()]
     handles.append(
@@ -88,6 +88,7 @@ def draw_gap_sweep(
     default_gap: float | None = None,
     unlabelled: tuple[str, str] = ("boston", "singapore"),
     source: str = "",
+    width_in: float = 12.0,
 ) -> Figure:
     """Draw AMOTA and Lanes of both runs against the domain gap, and baseline / full.
 
@@ -97,12 +98,13 @@ def draw_gap_sweep(
         default_gap: the setting used everywhere else, marked by a dotted line.
         unlabelled: city without track labels and city without map labels; drawn dashed.
         source: scale, data and seeds, written below the title.
+        width_in: width of the figure, inches.
 
     Returns:
         Three panels; lines are means over seeds, small dots single seeds.
     """
     with paper_style():
-        fig = new_figure(12.0, 4.9)
+        fig = new_figure(width_in, 4.9)
         left, middle, right = fig.subplots(1, 3)
         _draw_metric(left, frame, "AMOTA", unlabelled[0], default_gap, "track")
         _draw_metric(middle, frame, "Lanes", unlabelled[1], default_gap, "map")

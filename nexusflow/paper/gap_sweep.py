@@ -117,6 +117,7 @@ def write_gap_sweep(
     figure_paths: Sequence[Path],
     unlabelled: tuple[str, str] = ("boston", "singapore"),
     dpi: int = 200,
+    width_in: float = 12.0,
 ) -> pd.DataFrame:
     """Gather the sweep and write CSV and figure.
 
@@ -127,6 +128,7 @@ def write_gap_sweep(
         figure_paths: destinations of the figure, .png or .pdf.
         unlabelled: city without track labels and city without map labels in the partition.
         dpi: dots per inch of the PNG.
+        width_in: width of the figure, inches.
 
     Returns:
         The table written to the CSV.
@@ -137,6 +139,6 @@ def write_gap_sweep(
     frame = build_gap_sweep(points, context.scale)
     write_csv(csv_path, frame)
     source = context.source(with_gap=False)
-    figure = draw_gap_sweep(frame, paper_ratios(), context.domain_gap, unlabelled, source)
+    figure = draw_gap_sweep(frame, paper_ratios(), context.domain_gap, unlabelled, source, width_in)
     save_figure(figure, figure_paths, dpi)
     return frame

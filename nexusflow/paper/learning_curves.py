@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -39,11 +39,27 @@ def _is_wide(curves: Sequence[pd.Series]) -> bool:
     return bool(len(values) and values.min() > 0 and values.max() / values.min() > _LOG_SCALE_RANGE)
 
 
+def _collect(
+    logs: Mapping[str, Sequence[pd.DataFrame]], panels: Mapping[str, str]
+) -> dict[str, dict[str, list[pd.Series]]]:
+    """Find the curves: panel title → run → one series per seed; panels without curves are left out."""
+    curves = {}
+    for title, pattern in panels.items():
+        found = {
+            run: [curve for log in run_logs if (curve := _panel_curve(log, pattern)) is not None]
+            for run, run_logs in logs.items()
+        }
+        if any(found.values()):
+            curves[title] = found
+    return curves
+
+
 def draw_learning_curves(
     runs: Sequence[LoggedRun],
     panels: dict[str, str] | None = None,
     smoothing: int = 5,
     source: str = "",
+    width_in: float = 12.0,
 ) -> Figure:
     """Draw training losses over steps.
 
@@ -52,6 +68,7 @@ def draw_learning_curves(
         panels: title → glob of the log columns added up in that panel; empty panels are left out.
         smoothing: window of the running mean, in rows of the log.
         source: scale, data and seeds, written below the title.
+        width_in: width of the figure, inches.
 
     Returns:
         One panel per loss; line = mean over seeds, band = range over seeds.
@@ -59,24 +76,17 @@ def draw_learning_curves(
     Raises:
         UserError: if a log is malformed or no log has any of the columns.
     """
-    panels = dict(DEFAULT_PANELS if panels is None else panels)
     logs = {run.run: [read_log(path) for path in run.logs] for run in runs}
-    curves: dict[str, dict[str, list[pd.Series]]] = {}
-    for title, pattern in panels.items():
-        found = {
-            run: [curve for log in run_logs if (curve := _panel_curve(log, pattern)) is not None]
-            for run, run_logs in logs.items()
-        }
-        if any(found.values()):
-            curves[title] = found
+    curves = _collect(logs, dict(DEFAULT_PANELS if panels is None else panels))
     if not curves and any(logs.values()):
         path = next(run.logs[0] for run in runs if run.logs)
-        raise UserError(f"{path} and the other logs have none of the columns {', '.join(panels.values())}.")
+        wanted = ", ".join((DEFAULT_PANELS if panels is None else panels).values())
+        raise UserError(f"{path} and the other logs have none of the columns {wanted}.")
     colours = run_colours([run.run for run in runs])
     with paper_style():
         columns = max(1, min(2, len(curves)))
         rows = max(1, math.ceil(len(curves) / columns))
-        fig = new_figure(12.0, 0.9 + 3.2 * rows)
+        fig = new_figure(width_in, 0.9 + 3.2 * rows)
         grid = fig.subplots(rows, columns, squeeze=False)
         for axes, (title, by_run) in zip(grid.flat, curves.items(), strict=False):
             for run, series in by_run.items():
@@ -106,6 +116,7 @@ def write_learning_curves(
     smoothing: int = 5,
     dpi: int = 200,
     source: str = "",
+    width_in: float = 12.0,
 ) -> None:
     """Draw training losses and save them.
 
@@ -114,10 +125,11 @@ def write_learning_curves(
         figure_paths: destinations, .png or .pdf.
         panels: title → glob of log columns; None = total, tracking, map and alignment loss.
         smoothing: window of the running mean, in rows of the log.
-        source: scale, data and seeds, written below the title.
         dpi: dots per inch of the PNG.
+        source: scale, data and seeds, written below the title.
+        width_in: width of the figure, inches.
 
     Raises:
         UserError: if a log is malformed.
     """
-    save_figure(draw_learning_curves(runs, panels, smoothing, source), figure_paths, dpi)
+    save_figure(draw_learning_curves(runs, panels, smoothing, source, width_in), figure_paths, dpi)

@@ -176,7 +176,8 @@ def load_run(
             )
         if domain_gap is not None and item.domain_gap not in (None, domain_gap):
             raise UserError(
-                f"{item.path}: key 'domain_gap' is {item.domain_gap:g}, not {domain_gap:g}; check the run's world."
+                f"{item.path}: key 'domain_gap' is {item.domain_gap:g}, not {domain_gap:g}; "
+                "check the run's world."
             )
         if item.seed in seen:
             raise UserError(f"{item.path}: key 'seed' repeats seed {item.seed} of {seen[item.seed]}.")

@@ -28,7 +28,7 @@ STILL = [1.0, 0.0, 0.0, 0.0]
 
 @dataclass(frozen=True)
 class Thing:
-    """One object of a scene: its class (or a whole category) and its way, one global (x, y) or None per frame."""
+    """One object of a scene: class (or whole category) and way, one global (x, y) or None per frame."""
 
     name: str
     way: Sequence[tuple[float, float] | None]

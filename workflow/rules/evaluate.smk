@@ -4,12 +4,14 @@
 rule predict:
     input:
         pipeline.training_inputs,
-        "results/{scale}/runs/{suite}/{run}/seed{seed}/model.safetensors",
+        "results/{scale}/checkpoints/{suite}/{run}/seed{seed}/model.safetensors",
+        "results/{scale}/checkpoints/{suite}/{run}/seed{seed}/provenance.json",
     output:
         expand(
             "results/{{scale}}/runs/{{suite}}/{{run}}/seed{{seed}}/predictions/{name}",
             name=["tracking.json", "map.npz", "tracker.json"],
         ),
+        "results/{scale}/runs/{suite}/{run}/seed{seed}/provenance.json",
     params:
         settings=lambda w: pipeline.settings("predict", w),
         code=pipeline.code("predict"),

@@ -18,6 +18,23 @@ rule table2:
         " {params.seeds} 2>&1 | tee {log:q}"
 
 
+rule alignment_options:
+    input:
+        lambda w: pipeline.paper_inputs("alignment_options", w.scale),
+    output:
+        "results/{scale}/alignment_options.csv",
+        "results/{scale}/alignment_options.md",
+    params:
+        settings=lambda w: pipeline.settings("alignment_options", w),
+        seeds=pipeline.seed_options,
+        code=pipeline.code("alignment_options"),
+    log:
+        "results/{scale}/logs/paper/alignment_options.log",
+    shell:
+        "nexusflow table alignment_options --scale {wildcards.scale}"
+        " {params.seeds} 2>&1 | tee {log:q}"
+
+
 rule comparison:
     input:
         lambda w: pipeline.paper_inputs("comparison", w.scale),

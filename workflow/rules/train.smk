@@ -6,7 +6,7 @@ rule train:
         pipeline.training_inputs,
     output:
         expand(
-            "results/{{scale}}/runs/{{suite}}/{{run}}/seed{{seed}}/{name}",
+            "results/{{scale}}/checkpoints/{{suite}}/{{run}}/seed{{seed}}/{name}",
             name=["model.safetensors", "log.csv", "provenance.json"],
         ),
     params:

@@ -64,6 +64,9 @@ def read_boxes(
     for token in sample["anns"]:
         record = nusc.get("sample_annotation", token)
         points = record["num_lidar_pts"] + record["num_radar_pts"]
+        if not isinstance(points, int):
+            complaint = f"num_lidar_pts and num_radar_pts of token {token!r} are no whole numbers"
+            raise table_error(nusc, "sample_annotation", complaint)
         if record["category_name"] in labels and points >= config.min_points:
             kept.append(record)
     boxes_G9 = boxes_to_frame(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nexusflow.core.errors import UserError
-from nexusflow.core.files import atomic_path, read_json, write_json
+from nexusflow.core.files import atomic_path, read_json, sha256_file, write_json
 from nexusflow.core.progress import track
 from nexusflow.data.nuscenes.boxes import read_boxes, tracking_labels
 from nexusflow.data.nuscenes.cameras import ImageFile, read_cameras, read_ego_pose, read_images
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["CACHE_FORMAT", "FRAMES_FILE", "IMAGES_FILE", "INDEX_FILE", "MAP_FILE", "build_cache"]
 
 CACHE_FORMAT = 1
+# Starting worker processes takes longer than decoding this many source pixels in one process.
+FEW_PIXELS = 200_000_000
 IMAGES_FILE, MAP_FILE, FRAMES_FILE, INDEX_FILE = "images.npy", "map.npy", "frames.npz", "index.json"
 
 
@@ -109,7 +111,7 @@ def build_cache(
         cache_dir: where the files go.
         version: name of the folder of tables.
         splits: splits to read, in this order.
-        workers: processes for images and map targets.
+        workers: most processes for images and map targets; small data sets are painted in this one.
 
     Raises:
         UserError: if anything in the data set is missing or broken; no file of an older cache is harmed then.
@@ -130,20 +132,8 @@ def build_cache(
         )
         for scene in scenes
     ]
-    manifest = data_root / "manifest.json"
-    index = {
-        "format": CACHE_FORMAT,
-        "config": config.model_dump(mode="json"),
-        "version": version,
-        "splits": list(splits),
-        "manifest_sha256": _manifest_hash(manifest) if manifest.is_file() else None,
-        "cameras": list(CAMERAS),
-        "tracking_classes": list(TRACKING_CLASSES),
-        "map_classes": list(MAP_CLASSES),
-        "counts": _counts(scenes, arrays),
-        "scenes": [asdict(scene) for scene in scenes],
-        "sample_tokens": [sample["token"] for sample in samples],
-    }
+    tokens = [sample["token"] for sample in samples]
+    index = _index(config, data_root, version, splits, scenes, tokens, arrays)
     del nusc
     with ExitStack() as stack:
         images, maps, frames = (
@@ -161,9 +151,7 @@ def build_cache(
 
 def _manifest_hash(path: Path) -> str:
     """Hash of the source's manifest, as a fingerprint of the data set."""
-    from nexusflow.core.files import sha256_file
-
-    read_json(path)
+    read_json(path)  # refuses a half-written manifest
     return sha256_file(path)
 
 
@@ -191,6 +179,32 @@ def _read_tables(
         "offsets_F1": np.concatenate([[0], np.cumsum([len(frame[1]) for frame in boxes])]).astype(np.int64),
     }
     return arrays, files
+
+
+def _index(
+    config: NuScenesReaderConfig,
+    data_root: Path,
+    version: str,
+    splits: Sequence[str],
+    scenes: list[SceneEntry],
+    tokens: list[str],
+    arrays: dict[str, np.ndarray],
+) -> dict[str, Any]:
+    """Content of index.json; it names no place, so equal data give equal bytes anywhere."""
+    manifest = data_root / "manifest.json"
+    return {
+        "format": CACHE_FORMAT,
+        "config": config.model_dump(mode="json"),
+        "version": version,
+        "splits": list(splits),
+        "manifest_sha256": _manifest_hash(manifest) if manifest.is_file() else None,
+        "cameras": list(CAMERAS),
+        "tracking_classes": list(TRACKING_CLASSES),
+        "map_classes": list(MAP_CLASSES),
+        "counts": _counts(scenes, arrays),
+        "scenes": [asdict(scene) for scene in scenes],
+        "sample_tokens": tokens,
+    }
 
 
 def _counts(scenes: list[SceneEntry], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -236,7 +250,8 @@ def _painted(
     workers: int,
 ) -> Iterator[None]:
     """Yield once for every painted scene."""
-    if min(workers, len(jobs)) <= 1:
+    pixels = sum(file.width * file.height for job in jobs for files in job.images for file in files)
+    if min(workers, len(jobs)) <= 1 or pixels < FEW_PIXELS:
         painter = _Painter(config, images, maps, layers)
         for job in jobs:
             painter.paint(job)

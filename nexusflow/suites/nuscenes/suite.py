@@ -48,11 +48,17 @@ def build_model(config: BEVModelConfig, seed: int) -> BEVModel:
         seed: the run's seed.
 
     Returns:
-        The model in training mode, in channels-last memory format.
+        The model in training mode.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return BEVModel(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return BEVModel(config)
+
+
+def _tap_channels(config: BEVModelConfig) -> dict[str, int]:
+    if config.tap == "bev":
+        return dict.fromkeys(TASKS, config.encoder.channels)
+    return {"track": config.track.dim, "map": config.map.dim}
 
 
 class NuScenesSuite(Suite):
@@ -80,9 +86,10 @@ class NuScenesSuite(Suite):
             raise UserError(f"The partition table lacks scene {missing[0]}; make the partition again.")
         self.cache = cache
         self.plan = plan
-        self.model = build_model(model_config, plan.seed)
+        self.network = build_model(model_config, plan.seed)
+        self.model = self.network
         self.architecture = sha256_json(model_config.model_dump(mode="json"))
-        self.tap_channels = dict(self.model.tap_channels)
+        self.tap_channels = _tap_channels(model_config)
         self.sampler = ClipSampler(cache, "train", plan.clip_length, plan.batch_size, plan.seed)
         self._visible_by_frame: dict[int, dict[str, bool]] = {}
         for scene in cache.scenes:
@@ -106,8 +113,9 @@ class NuScenesSuite(Suite):
             instances_BTG=batch.instances_BTG.to(device),
             visible_B=batch.visible["track"].to(device),
         )
-        self.model.set_step(step, self.plan.seed)
-        output = self.model(
+        # One stream of noise per seed; no run is longer than this factor.
+        self.network.set_step(self.plan.seed * 10_000_000 + step)
+        output = self.network(
             batch.images_BTNCHW.to(device),
             batch.ego2img_BTN44.to(device),
             batch.ego2global_BT44.to(device),
@@ -116,10 +124,11 @@ class NuScenesSuite(Suite):
             single_frame=single_frame,
         )
         map_BKHW = batch.map_BTKHW[:, -1].to(device)
-        losses = self.model.losses(output, truth, map_BKHW, batch.visible["map"].to(device))
+        with torch.autocast(device.type, enabled=False):
+            losses = self.network.losses(output, truth, map_BKHW, batch.visible["map"].to(device))
         visible = {task: batch.visible[task].to(device) for task in TASKS}
         return StepResult(losses=losses, outputs=output.outputs, taps=output.taps, visible=visible)
 
     def freeze_encoder(self) -> None:
         """Freeze backbone, neck and BEV encoder (phase 2); see `Suite.freeze_encoder`."""
-        self.model.freeze_encoder()
+        self.network.freeze_encoder()

@@ -63,6 +63,7 @@ def test_options(tiny_nusc: Any, tiny_config: NuScenesReaderConfig) -> None:
         ({"size": [2.0, 0.0, 1.5]}, "size of token 'scene-0001/parked_car/0'"),
         ({"translation": [float("nan"), 0, 0]}, "translation of token"),
         ({"rotation": [0.0, 0.0, 0.0, 0.0]}, "rotation of token"),
+        ({"num_lidar_pts": float("nan")}, "num_lidar_pts and num_radar_pts of token"),
         ({"next": "gone"}, "prev or next of token"),
         ({"instance_token": "scene-0001/bus"}, "instance_token twice"),
     ],

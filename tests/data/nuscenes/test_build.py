@@ -9,6 +9,7 @@ import pytest
 
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import read_json, sha256_file
+from nexusflow.data.nuscenes import build
 from nexusflow.data.nuscenes.build import build_cache
 from nexusflow.data.nuscenes.config import NuScenesReaderConfig
 from tests.data.nuscenes.conftest import Edit
@@ -29,8 +30,13 @@ def test_exactly_four_files_and_a_telling_index(
 
 
 def test_workers_do_not_change_a_byte(
-    tiny_root: Path, tiny_cache_dir: Path, tiny_config: NuScenesReaderConfig, tmp_path: Path
+    tiny_root: Path,
+    tiny_cache_dir: Path,
+    tiny_config: NuScenesReaderConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(build, "FEW_PIXELS", 0)  # the tiny root would be painted in one process
     build_cache(tiny_config, tiny_root, tmp_path / "cache", workers=2)
     for name in FILES:
         assert sha256_file(tmp_path / "cache" / name) == sha256_file(tiny_cache_dir / name), name
@@ -47,8 +53,13 @@ def test_manifest_is_recorded(broken_root: Path, tiny_config: NuScenesReaderConf
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_failure_leaves_the_old_cache_alone(
-    broken_root: Path, tiny_config: NuScenesReaderConfig, tmp_path: Path, workers: int
+    broken_root: Path,
+    tiny_config: NuScenesReaderConfig,
+    tmp_path: Path,
+    workers: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(build, "FEW_PIXELS", 0)
     cache_dir = tmp_path / "cache"
     build_cache(tiny_config, broken_root, cache_dir)
     before = {name: sha256_file(cache_dir / name) for name in FILES}

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from nuscenes.map_expansion.map_api import NuScenesMap
 
 from nexusflow.data.nuscenes.config import NuScenesReaderConfig
 from nexusflow.data.nuscenes.geometry import rigid
@@ -97,3 +99,25 @@ def test_line_width_is_opencvs(tiny_root: Path, tiny_config: NuScenesReaderConfi
 
 def test_off_the_map(tiny_root: Path, tiny_config: NuScenesReaderConfig) -> None:
     assert not _draw(tiny_root, "boston-seaport", tiny_config, s=5000.0).any()
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.4, -2.0])
+def test_areas_and_lines_lie_where_the_devkit_draws_them(
+    tiny_root: Path, tiny_config: NuScenesReaderConfig, turn: float
+) -> None:
+    """The devkit rounds outlines to cells, so masks may differ by the cells along them, not more."""
+    config = tiny_config.model_copy(update={"map_cells": 100, "line_width_px": 2, "overlap_rule": False})
+    location = "singapore-onenorth"
+    target = _draw(tiny_root, location, config, s=101.3, turn=turn)
+    x, y = to_global(location, 101.3, 0.0)
+    theirs = NuScenesMap(str(tiny_root), location).get_map_mask(
+        (x, y, 20.0, 20.0),
+        np.degrees(HEADING[location] + turn),
+        ["drivable_area", "lane_divider"],
+        (100, 100),
+    )
+    brush = np.ones((3, 3), np.uint8)
+    assert (target[3] & theirs[0]).sum() / (target[3] | theirs[0]).sum() > 0.95
+    assert not (target[3] & ~cv2.dilate(theirs[0], brush)).any()
+    assert theirs[1].any()
+    assert not (theirs[1] & ~cv2.dilate(target[0], brush)).any()  # ours also holds the road divider

@@ -232,7 +232,7 @@ def test_objects_move_in_the_world_as_their_velocities_say(infos: list[dict[str,
                 assert abs(np.sin(yaws[1][match] - yaws[0][row])) < 0.02
                 standing += 1
             elif speed > 2:
-                assert distance[match] < 0.2 * speed * seconds
+                assert distance[match] < 0.4 * speed * seconds  # some speed up
                 moving += 1
     assert standing > 100
     assert moving > 10

@@ -62,6 +62,12 @@ def test_missing_key(broken_root: Path, edit: Edit) -> None:
         open_tables(broken_root, VERSION)
 
 
+def test_missing_key_that_only_the_reader_needs(broken_root: Path, edit: Edit) -> None:
+    edit("sample_annotation", lambda records: records[3].pop("num_lidar_pts"))
+    with pytest.raises(UserError, match=r"sample_annotation\.json: .* no key 'num_lidar_pts'"):
+        open_tables(broken_root, VERSION)
+
+
 def test_log_without_map_and_missing_mask(broken_root: Path, edit: Edit) -> None:
     edit("map", lambda records: records[0].update(log_tokens=[]))
     with pytest.raises(UserError, match=r"map\.json.*log/scene-0001"):

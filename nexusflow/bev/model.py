@@ -1,0 +1,264 @@
+"""The BEV model: images of six cameras in, tracks and a vector-map raster out; clips to train, streams to predict.
+
+Letters: B clips or scenes, T frames, N cameras, C channels, H/W image or grid, h/w feature rows/columns, K classes,
+G truth boxes, S slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from nexusflow.bev.backbone import ImageBackbone
+from nexusflow.bev.boxes import code_to_boxes, ego_motion
+from nexusflow.bev.config import BEVModelConfig, TrackerThresholds
+from nexusflow.bev.encoder import build_encoder, warp_grid
+from nexusflow.bev.mapping.former import MapFormer
+from nexusflow.bev.mapping.losses import map_losses
+from nexusflow.bev.taps import collect_taps
+from nexusflow.bev.tracking.former import TrackFormer
+from nexusflow.bev.tracking.interaction import propagate_slots
+from nexusflow.bev.tracking.lifecycle import carry_by_truth, update_tracks
+from nexusflow.bev.tracking.losses import track_losses
+from nexusflow.bev.types import (
+    FramePrediction,
+    ModelOutput,
+    TrackerState,
+    TrackFrameOutput,
+    TrackOutput,
+    TrackSlots,
+    TrackTruth,
+)
+
+__all__ = ["BEVModel"]
+
+IMAGE_MEAN = (118.0, 118.0, 118.0)
+IMAGE_STD = (60.0, 60.0, 60.0)
+
+
+class BEVModel(nn.Module):
+    """UniAD-style model for tracking and online mapping.
+
+    Args:
+        config: every size and switch.
+
+    Example:
+        >>> model = BEVModel(BEVModelConfig())
+        >>> model.set_step(0)  # noise of this training step follows from (seed, step) alone
+        >>> output = model(images_BTNCHW, ego2img_BTN44, ego2global_BTN44, timestamps_BT, truth)  # doctest: +SKIP
+        >>> sum(model.losses(output, truth, map_BKHW, map_visible_B).values()).backward()  # doctest: +SKIP
+
+    Source: UniAD stage 1 (track and map), Hu et al. 2023.
+    """
+
+    mean_C11: Tensor
+    std_C11: Tensor
+
+    def __init__(self, config: BEVModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = ImageBackbone(config.backbone, config.norm_groups)
+        with torch.no_grad():
+            probe = torch.zeros(1, 3, config.image_height, config.image_width)
+            rows, columns = self.backbone(probe).shape[-2:]
+        self.camera = nn.Parameter(torch.zeros(config.cameras, config.backbone.neck_channels, 1, 1))
+        self.encoder = build_encoder(config, config.backbone.neck_channels, (rows, columns))
+        self.track = TrackFormer(config)
+        self.map = MapFormer(config)
+        self.register_buffer("mean_C11", torch.tensor(IMAGE_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std_C11", torch.tensor(IMAGE_STD)[:, None, None], persistent=False)
+        self._rng = torch.Generator()
+        self.set_step(0)
+        self._frozen_encoder = False
+        self.to(memory_format=torch.channels_last)
+
+    def set_step(self, step: int) -> None:
+        """Seed the training-time noise from (config seed, step), so that resuming needs no generator state."""
+        self._rng.manual_seed((self.config.seed * 1_000_003 + step) % 2**62)
+
+    def encoder_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters of backbone, neck and BEV encoder."""
+        yield from self.backbone.parameters()
+        yield self.camera
+        yield from self.encoder.parameters()
+
+    def freeze_encoder(self) -> None:
+        """Stop the gradient of backbone, neck and BEV encoder for good; the formers stay trainable."""
+        for parameter in self.encoder_parameters():
+            parameter.requires_grad_(False)
+        self._frozen_encoder = True
+
+    def _features(self, images_FNCHW: Tensor) -> Tensor:
+        """Return camera features (F, N, C, h, w) of F frames."""
+        frames, cameras = images_FNCHW.shape[:2]
+        images = (images_FNCHW.flatten(0, 1).float() - self.mean_C11) / self.std_C11
+        features = self.backbone(images.contiguous(memory_format=torch.channels_last))
+        tagged = features.unflatten(0, (frames, cameras)) + self.camera
+        return tagged
+
+    def _bev(
+        self, features_BNChw: Tensor, ego2img_BN44: Tensor, previous: tuple[Tensor, Tensor, Tensor] | None
+    ) -> Tensor:
+        """Return the BEV grid; `previous` holds the last grid, its ego pose, and the current ego pose."""
+        warped = None
+        if previous is not None:
+            grid_BCHW, old_B44, new_B44 = previous
+            warped = warp_grid(grid_BCHW, ego_motion(new_B44, old_B44), self.config.bev_half_m)
+        return self.encoder(features_BNChw, ego2img_BN44, warped)
+
+    def _encode(
+        self, images_BTNCHW: Tensor, ego2img_BTN44: Tensor, ego2global_BT44: Tensor
+    ) -> list[Tensor]:
+        """Return the BEV grids of all frames of the clips, each fused with the one before."""
+        batch, length = images_BTNCHW.shape[:2]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self._frozen_encoder):
+            features = self._features(images_BTNCHW.flatten(0, 1)).unflatten(0, (batch, length))
+            grids: list[Tensor] = []
+            for t in range(length):
+                previous = (grids[-1], ego2global_BT44[:, t - 1], ego2global_BT44[:, t]) if t else None
+                grids.append(self._bev(features[:, t], ego2img_BTN44[:, t], previous))
+        return grids
+
+    def forward(
+        self,
+        images_BTNCHW: Tensor,
+        ego2img_BTN44: Tensor,
+        ego2global_BT44: Tensor,
+        timestamps_BT: Tensor,
+        truth: TrackTruth | None,
+        single_frame: bool = False,
+    ) -> ModelOutput:
+        """Run clips of T frames.
+
+        Args:
+            images_BTNCHW: uint8 RGB images.
+            ego2img_BTN44: projections of ego points to (u·d, v·d, d, 1) (pixels, metres).
+            ego2global_BT44: ego poses (metres), float64.
+            timestamps_BT: times (seconds), float64.
+            truth: tracking labels; None to predict only (then no track is carried).
+            single_frame: treat every frame as a clip of its own, without history and carried tracks.
+
+        Returns:
+            Task outputs, taps and BEV grid of the last frame (of every frame if `single_frame`).
+        """
+        clip_length = images_BTNCHW.shape[1]
+        if truth is not None:
+            truth = truth.masked(self.config.bev_half_m)
+        if single_frame:
+            images_BTNCHW, ego2img_BTN44, ego2global_BT44, timestamps_BT = (
+                x.flatten(0, 1)[:, None] for x in (images_BTNCHW, ego2img_BTN44, ego2global_BT44, timestamps_BT)
+            )
+            truth = None if truth is None else truth.as_single_frames()
+        grids = self._encode(images_BTNCHW, ego2img_BTN44, ego2global_BT44)
+        frames = self._track_clip(grids, ego2global_BT44, timestamps_BT, truth)
+        track = TrackOutput(frames, truth, single_frame)
+        if single_frame:
+            mapping = self.map(grids[-1], clip_length)
+        elif self.config.map.frames == "all":
+            mapping = self.map(torch.stack(grids, 1).flatten(0, 1), clip_length)
+        else:
+            mapping = self.map(grids[-1], 1)
+        taps = collect_taps(self.config.tap, frames[-1], mapping, grids[-1], self.config.bev_half_m)
+        return ModelOutput({"track": track, "map": mapping}, taps, grids[-1])
+
+    def _track_clip(
+        self, grids: list[Tensor], ego2global_BT44: Tensor, timestamps_BT: Tensor, truth: TrackTruth | None
+    ) -> list[TrackFrameOutput]:
+        """Track through the frames of a clip, carrying queries by truth."""
+        rng = self._rng if self.training else None
+        frames: list[TrackFrameOutput] = []
+        slots: TrackSlots | None = None
+        for t, bev in enumerate(grids):
+            if slots is not None:
+                motion = ego_motion(ego2global_BT44[:, t - 1], ego2global_BT44[:, t])
+                slots = propagate_slots(slots, motion, timestamps_BT[:, t] - timestamps_BT[:, t - 1])
+            now = None if truth is None else truth.frame(t)
+            frame = self.track(bev, slots, now, rng)
+            frames.append(frame)
+            if now is not None and t + 1 < len(grids):
+                slots = carry_by_truth(frame, now, self.config.track, self._rng)
+        return frames
+
+    def losses(
+        self, output: ModelOutput, truth: TrackTruth, map_BKHW: Tensor, map_visible_B: Tensor
+    ) -> dict[str, Tensor]:
+        """Compute all task losses.
+
+        Args:
+            output: what `forward` returned for this batch and truth.
+            truth: the tracking labels given to `forward` (matched there; kept in the output).
+            map_BKHW: 0/1 masks of the last frame, or (B, T, K, H, W) of all frames.
+            map_visible_B: clips whose map labels may be used.
+
+        Returns:
+            Named weighted scalars `track/…` and `map/…`. A hidden sample contributes exactly zero gradient.
+        """
+        assert output.outputs["track"].truth is not None, "forward was called without a truth"
+        config = self.config
+        losses = track_losses(output.outputs["track"], config.track, config.bev_cells, config.bev_half_m)
+        losses.update(map_losses(output.outputs["map"], map_BKHW, map_visible_B, config.map))
+        return losses
+
+    @torch.no_grad()
+    def predict_batch(
+        self,
+        images_BNCHW: Tensor,
+        ego2img_BN44: Tensor,
+        ego2global_B44: Tensor,
+        timestamps_B: Tensor,
+        state: TrackerState | None,
+        thresholds: TrackerThresholds | None = None,
+    ) -> tuple[list[FramePrediction], TrackerState]:
+        """Predict one frame of several scenes in lock step.
+
+        Args:
+            images_BNCHW: uint8 RGB images.
+            ego2img_BN44: projections (pixels, metres).
+            ego2global_B44: ego poses (metres), float64.
+            timestamps_B: times (seconds), float64.
+            state: what the previous frame returned; None at the first frame of the scenes.
+            thresholds: life-cycle rules; the config's by default.
+
+        Returns:
+            One prediction per scene, and the state for the next frame.
+        """
+        thresholds = thresholds or self.config.thresholds
+        batch, device = len(images_BNCHW), images_BNCHW.device
+        features = self._features(images_BNCHW)
+        if state is None:
+            bev = self._bev(features, ego2img_BN44, None)
+            slots = self.track.empty(batch, thresholds.slots, device)
+            next_id = torch.zeros(batch, dtype=torch.int64, device=device)
+        else:
+            bev = self._bev(features, ego2img_BN44, (state.bev_BCHW, state.ego2global_B44, ego2global_B44))
+            motion = ego_motion(state.ego2global_B44, ego2global_B44)
+            slots = propagate_slots(state.slots, motion, timestamps_B - state.timestamps_B)
+            next_id = state.next_id_B
+        frame = self.track(bev, slots, None, None)
+        kept, reported_BS, next_id = update_tracks(frame, slots, next_id, thresholds)
+        maps = self.map(bev, 1).logits_FKHW.float().sigmoid()
+        boxes_BS9 = code_to_boxes(kept.code_BS10)
+        scores_BS, labels_BS = kept.probs_BSK.max(-1)
+        predictions = [
+            FramePrediction(boxes_BS9[b, on], labels_BS[b, on], scores_BS[b, on], kept.ids_BS[b, on], maps[b])
+            for b, on in enumerate(reported_BS)
+        ]
+        return predictions, TrackerState(bev, ego2global_B44, timestamps_B, kept, next_id)
+
+    def predict_step(
+        self,
+        images_NCHW: Tensor,
+        ego2img_N44: Tensor,
+        ego2global_44: Tensor,
+        timestamp: Tensor | float,
+        state: TrackerState | None,
+        thresholds: TrackerThresholds | None = None,
+    ) -> tuple[FramePrediction, TrackerState]:
+        """Predict one frame of one scene; see `predict_batch`."""
+        time_B = torch.as_tensor(timestamp, dtype=torch.float64, device=images_NCHW.device).reshape(1)
+        predictions, state = self.predict_batch(
+            images_NCHW[None], ego2img_N44[None], ego2global_44[None], time_B, state, thresholds
+        )
+        return predictions[0], state

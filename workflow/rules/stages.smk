@@ -1,0 +1,37 @@
+"""The coarse stages that dvc.yaml calls, at the default scale."""
+
+here = published.scale_name
+
+
+rule stage_data:
+    input:
+        pipeline.cache_files(here, "nuscenes", "street"),
+
+
+rule stage_partition:
+    input:
+        expand(
+            f"results/{here}/partitions/nuscenes/street/{{kind}}.csv",
+            kind=["full", "s_geo"],
+        ),
+
+
+rule stage_pretrain:
+    input:
+        pipeline.stage_files("pretrain"),
+
+
+rule stage_finetune:
+    input:
+        pipeline.stage_files("finetune"),
+
+
+rule stage_analysis:
+    input:
+        pipeline.stage_metrics(),
+        f"results/{here}/qualitative/figure6.npz",
+
+
+rule stage_paper:
+    input:
+        expand("results/{name}", name=pipeline.targets),

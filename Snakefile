@@ -26,9 +26,9 @@ include: "workflow/rules/stages.smk"
 
 
 rule all:
+    default_target: True
     input:
         expand("results/{name}", name=pipeline.targets),
-    default_target: True
 
 
 wildcard_constraints:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nexusflow.bev.bevformer import BEVFormerEncoder
 from nexusflow.bev.config import BEVModelConfig
-from nexusflow.bev.layers import ConvBlock, ResidualBlock, full_precision
+from nexusflow.bev.layers import ConvBlock, ResidualBlock, full_precision, sample_grid
 from nexusflow.bev.lifting import BilinearLift, LiftGeometry
 
 __all__ = ["LiftUNetEncoder", "build_encoder", "warp_grid"]
@@ -28,12 +28,14 @@ def warp_grid(previous_BCHW: Tensor, motion_B44: Tensor, half_m: float) -> Tenso
     Returns:
         (B, C, H, W) float32; zero where the previous grid did not reach.
     """
-    batch, _, height, width = previous_BCHW.shape
+    height, width = previous_BCHW.shape[-2:]
+    device = previous_BCHW.device
+    x = (torch.arange(width, device=device) + 0.5) * (2.0 * half_m / width) - half_m
+    y = (torch.arange(height, device=device) + 0.5) * (2.0 * half_m / height) - half_m
+    cells_P2 = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
     with full_precision(previous_BCHW):
-        motion = motion_B44.float()
-        theta = torch.cat([motion[:, :2, :2], motion[:, :2, 3:4] / half_m], -1)
-        grid = F.affine_grid(theta, [batch, 1, height, width], align_corners=False)
-        return F.grid_sample(previous_BCHW.float(), grid, align_corners=False)
+        where = cells_P2 @ motion_B44[:, :2, :2].float().transpose(1, 2) + motion_B44[:, None, :2, 3].float()
+    return sample_grid(previous_BCHW, where, half_m).unflatten(1, (height, width)).permute(0, 3, 1, 2)
 
 
 class BEVUNet(nn.Module):

@@ -45,7 +45,7 @@ class Layout:
         return self.base / "partitions" / suite / world / f"{kind}.csv"
 
     def checkpoint(self, suite: str, run: str, seed: int | str) -> Path:
-        """Folder of what training leaves, apart from what is made of it, so that it can be versioned alone."""
+        """Folder of what training leaves, apart from what is made of it, to be versioned alone."""
         return self.base / "checkpoints" / suite / run / f"seed{seed}"
 
     def run(self, suite: str, run: str, seed: int | str) -> Path:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from nexusflow.data.nuscenes.vocabulary import CITIES, MAP_CLASSES, TRACKING_CLASSES
+
 __all__ = ["CITIES", "MAP_CLASSES", "MAX_BOXES_PER_SAMPLE", "TRACKING_CLASSES"]
 
-TRACKING_CLASSES = ("bicycle", "bus", "car", "motorcycle", "pedestrian", "trailer", "truck")
-MAP_CLASSES = ("divider", "crossing", "contour", "drivable")
-CITIES = ("boston", "singapore")
-MAX_BOXES_PER_SAMPLE = 500
+MAX_BOXES_PER_SAMPLE = 500  # limit of an official submission

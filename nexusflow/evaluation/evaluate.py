@@ -15,7 +15,7 @@ from nexusflow.evaluation.fast_tracking import TrackingScores, evaluate_tracks
 from nexusflow.evaluation.ground_truth import load_ground_truth
 from nexusflow.evaluation.mapping import MapCounts, count_overlap
 from nexusflow.evaluation.predictions import MAP_FILE, TRACKING_FILE, MapPrediction, read_map, read_tracking
-from nexusflow.evaluation.reference import SceneCache, frames_of_split
+from nexusflow.evaluation.reference import SceneCache, frames_of_split, scenes_of_split
 from nexusflow.evaluation.tracking import evaluate_tracking, resolve_class_range
 
 __all__ = ["TOLERANCE", "evaluate_predictions"]
@@ -111,7 +111,7 @@ def evaluate_predictions(
     """
     tracking_path, map_path = Path(prediction_dir) / TRACKING_FILE, Path(prediction_dir) / MAP_FILE
     frames = frames_of_split(cache, split)
-    scenes = [scene for scene in cache.scenes if scene.split == split]
+    scenes = scenes_of_split(cache, split)
     truth = load_ground_truth(data_root, version, split, [scene.name for scene in scenes])
     counts = _map_counts(map_path, read_map(map_path), cache, frames)
     city_F = np.concatenate([np.full(scene.num_frames, scene.city) for scene in scenes])

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import read_json
+from nexusflow.data.nuscenes.vocabulary import city_of_location
 from nexusflow.evaluation.constants import TRACKING_CLASSES
 from nexusflow.evaluation.tracks import Timeline, Tracks
 
-__all__ = ["GroundTruth", "load_ground_truth", "split_scenes"]
+__all__ = ["GroundTruth", "load_ground_truth", "official_split", "split_scenes"]
 
 _RACK = "static_object.bicycle_rack"
 _RACKED = tuple(TRACKING_CLASSES.index(name) for name in ("bicycle", "motorcycle"))
@@ -114,6 +115,19 @@ def _tracks_of(
     return Tracks(whole_N3[:, 0], whole_N3[:, 1], whole_N3[:, 2], xyz_N3[:, :2], score_N), xyz_N3
 
 
+def official_split(split: str, version: str) -> str:
+    """Name the split that the devkit knows: in "v1.0-mini", "train" and "val" mean "mini_train" and "mini_val".
+
+    Args:
+        split: split name.
+        version: name of the table folder.
+
+    Returns:
+        Official name.
+    """
+    return f"mini_{split}" if version.endswith("mini") and split in ("train", "val") else split
+
+
 def split_scenes(split: str) -> list[str]:
     """Give the scene names of an official nuScenes split.
 
@@ -164,7 +178,10 @@ def _timeline(root: Path, names: Sequence[str]) -> Timeline:
     scenes = [scene for scene in _table(root, "scene") if scene["name"] in set(names)]
     if not scenes:
         raise UserError(f"{root}/scene.json has none of the wanted scenes; check the split and the version.")
-    location = {log["token"]: str(log["location"]) for log in _table(root, "log")}
+    logs = str(root / "log.json")
+    city = {
+        log["token"]: city_of_location(log["location"], log["token"], logs) for log in _table(root, "log")
+    }
     index = {scene["token"]: i for i, scene in enumerate(scenes)}
     samples = [s for s in _table(root, "sample") if s["scene_token"] in index]
     samples.sort(key=lambda s: (index[s["scene_token"]], s["timestamp"]))
@@ -173,7 +190,7 @@ def _timeline(root: Path, names: Sequence[str]) -> Timeline:
         np.array([index[s["scene_token"]] for s in samples], dtype=np.int64),
         np.array([s["timestamp"] for s in samples], dtype=np.int64),
         [str(scene["name"]) for scene in scenes],
-        [location[scene["log_token"]].split("-")[0] for scene in scenes],
+        [city[scene["log_token"]] for scene in scenes],
     )
 
 
@@ -197,7 +214,7 @@ def load_ground_truth(
     from nuscenes.eval.tracking.utils import category_to_tracking_name
 
     root = Path(data_root) / version
-    names = split_scenes(split)
+    names = split_scenes(official_split(split, version))
     timeline = _timeline(root, names if scenes is None else [name for name in names if name in set(scenes)])
     frames = {token: frame for frame, token in enumerate(timeline.sample_tokens)}
     category = {c["token"]: str(c["name"]) for c in _table(root, "category")}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from nexusflow.core.errors import UserError
 from nexusflow.evaluation.predictions import MAP_FILE, TRACKING_FILE, TrackedFrame, write_map, write_tracking
 
-__all__ = ["SceneCache", "SceneLike", "best_constant_masks", "frames_of_split", "write_reference"]
+__all__ = [
+    "SceneCache",
+    "SceneLike",
+    "best_constant_masks",
+    "frames_of_split",
+    "scenes_of_split",
+    "write_reference",
+]
 
 _FRAMES_AT_ONCE = 256
 
@@ -23,24 +30,53 @@ _FRAMES_AT_ONCE = 256
 class SceneLike(Protocol):
     """A scene of a cache: where its frames lie and to which split and city it belongs."""
 
-    name: str
-    city: str
-    split: str
-    first_frame: int
-    num_frames: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def city(self) -> str: ...
+
+    @property
+    def split(self) -> str: ...
+
+    @property
+    def first_frame(self) -> int: ...
+
+    @property
+    def num_frames(self) -> int: ...
 
 
 class SceneCache(Protocol):
     """What evaluation needs of a cached data set."""
 
     @property
-    def scenes(self) -> Sequence[Any]: ...  # SceneLike
+    def scenes(self) -> Sequence[SceneLike]: ...
 
     @property
     def sample_tokens(self) -> Sequence[str]: ...
 
     @property
     def map_FKHW(self) -> NDArray[np.uint8]: ...
+
+
+def scenes_of_split(cache: SceneCache, split: str) -> list[SceneLike]:
+    """Give the scenes of a split; "val" and "mini_val" are one, as a data set holds only one of them.
+
+    Args:
+        cache: the cached data set.
+        split: split name, e.g. "val".
+
+    Returns:
+        The scenes, in the order of the cache.
+
+    Raises:
+        UserError: if the cache has no scene of the split.
+    """
+    wanted = split.removeprefix("mini_")
+    scenes = [scene for scene in cache.scenes if scene.split.removeprefix("mini_") == wanted]
+    if not scenes:
+        raise UserError(f"The data cache has no scene of split '{split}'; build it with this split.")
+    return scenes
 
 
 def frames_of_split(cache: SceneCache, split: str) -> NDArray[np.int64]:
@@ -56,10 +92,10 @@ def frames_of_split(cache: SceneCache, split: str) -> NDArray[np.int64]:
     Raises:
         UserError: if the cache has no scene of the split.
     """
-    parts = [np.arange(s.first_frame, s.first_frame + s.num_frames) for s in cache.scenes if s.split == split]
-    if not parts:
-        raise UserError(f"The data cache has no scene of split '{split}'; build it with this split.")
-    return np.concatenate(parts).astype(np.int64)
+    scenes = scenes_of_split(cache, split)
+    return np.concatenate(
+        [np.arange(s.first_frame, s.first_frame + s.num_frames, dtype=np.int64) for s in scenes]
+    )
 
 
 def best_constant_masks(map_FKHW: NDArray[np.uint8], frames: NDArray[np.int64]) -> NDArray[np.uint8]:

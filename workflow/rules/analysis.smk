@@ -7,10 +7,10 @@ rule qualitative:
     output:
         "results/{scale}/qualitative/figure6.npz",
         "results/{scale}/qualitative/figure6.json",
+    log:
+        "results/{scale}/logs/qualitative/figure6.log",
     params:
         settings=lambda w: pipeline.settings("qualitative", w),
         code=pipeline.code("qualitative"),
-    log:
-        "results/{scale}/logs/qualitative/figure6.log",
     shell:
         "nexusflow qualitative --scale {wildcards.scale} 2>&1 | tee {log:q}"

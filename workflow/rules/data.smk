@@ -4,14 +4,14 @@
 rule street_world:
     output:
         "results/{scale}/data/nuscenes/{world}/manifest.json",
-    params:
-        settings=lambda w: pipeline.settings("data", w),
-        code=pipeline.code("data"),
     log:
         "results/{scale}/logs/data/nuscenes_{world}.log",
     benchmark:
         "results/{scale}/benchmarks/data/nuscenes_{world}.tsv"
     threads: 2
+    params:
+        settings=lambda w: pipeline.settings("data", w),
+        code=pipeline.code("data"),
     shell:
         "nexusflow data --scale {wildcards.scale} --world {wildcards.world}"
         " --workers {threads} 2>&1 | tee {log:q}"
@@ -25,14 +25,14 @@ rule nuscenes_cache:
             "results/{{scale}}/cache/nuscenes/{{world}}/{name}",
             name=["images.npy", "map.npy", "frames.npz", "index.json"],
         ),
-    params:
-        settings=lambda w: pipeline.settings("cache", w),
-        code=pipeline.code("cache"),
     log:
         "results/{scale}/logs/cache/nuscenes_{world}.log",
     benchmark:
         "results/{scale}/benchmarks/cache/nuscenes_{world}.tsv"
     threads: 2
+    params:
+        settings=lambda w: pipeline.settings("cache", w),
+        code=pipeline.code("cache"),
     shell:
         "nexusflow cache --scale {wildcards.scale} --world {wildcards.world}"
         " --workers {threads} 2>&1 | tee {log:q}"

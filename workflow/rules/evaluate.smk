@@ -12,15 +12,15 @@ rule predict:
             name=["tracking.json", "map.npz", "tracker.json"],
         ),
         "results/{scale}/runs/{suite}/{run}/seed{seed}/provenance.json",
-    params:
-        settings=lambda w: pipeline.settings("predict", w),
-        code=pipeline.code("predict"),
     log:
         "results/{scale}/logs/predict/{suite}_{run}_seed{seed}.log",
     benchmark:
         "results/{scale}/benchmarks/predict/{suite}_{run}_seed{seed}.tsv"
-    threads: 1
     priority: 5
+    threads: 1
+    params:
+        settings=lambda w: pipeline.settings("predict", w),
+        code=pipeline.code("predict"),
     shell:
         "nexusflow predict --scale {wildcards.scale} --suite {wildcards.suite}"
         " --run {wildcards.run} --seed {wildcards.seed} 2>&1 | tee {log:q}"
@@ -34,11 +34,11 @@ rule trivial_reference:
             "results/{{scale}}/runs/nuscenes/trivial/seed0/predictions/{name}",
             name=["tracking.json", "map.npz"],
         ),
+    log:
+        "results/{scale}/logs/reference/nuscenes.log",
     params:
         settings=lambda w: pipeline.settings("reference", w),
         code=pipeline.code("reference"),
-    log:
-        "results/{scale}/logs/reference/nuscenes.log",
     shell:
         "nexusflow reference --scale {wildcards.scale} 2>&1 | tee {log:q}"
 
@@ -50,14 +50,14 @@ rule evaluate:
         "results/{scale}/runs/{suite}/{run}/seed{seed}/predictions/map.npz",
     output:
         "results/{scale}/runs/{suite}/{run}/seed{seed}/metrics.json",
-    params:
-        settings=lambda w: pipeline.settings("evaluate", w),
-        code=pipeline.code("evaluate"),
     log:
         "results/{scale}/logs/evaluate/{suite}_{run}_seed{seed}.log",
     benchmark:
         "results/{scale}/benchmarks/evaluate/{suite}_{run}_seed{seed}.tsv"
     threads: 1
+    params:
+        settings=lambda w: pipeline.settings("evaluate", w),
+        code=pipeline.code("evaluate"),
     shell:
         "nexusflow evaluate --scale {wildcards.scale} --suite {wildcards.suite}"
         " --run {wildcards.run} --seed {wildcards.seed} --workers {threads} 2>&1 | tee {log:q}"

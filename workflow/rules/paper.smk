@@ -7,12 +7,12 @@ rule table2:
     output:
         "results/{scale}/table2.csv",
         "results/{scale}/table2.md",
+    log:
+        "results/{scale}/logs/paper/table2.log",
     params:
         settings=lambda w: pipeline.settings("table2", w),
         seeds=pipeline.seed_options,
         code=pipeline.code("table2"),
-    log:
-        "results/{scale}/logs/paper/table2.log",
     shell:
         "nexusflow table table2 --scale {wildcards.scale}"
         " {params.seeds} 2>&1 | tee {log:q}"
@@ -24,12 +24,12 @@ rule alignment_options:
     output:
         "results/{scale}/alignment_options.csv",
         "results/{scale}/alignment_options.md",
+    log:
+        "results/{scale}/logs/paper/alignment_options.log",
     params:
         settings=lambda w: pipeline.settings("alignment_options", w),
         seeds=pipeline.seed_options,
         code=pipeline.code("alignment_options"),
-    log:
-        "results/{scale}/logs/paper/alignment_options.log",
     shell:
         "nexusflow table alignment_options --scale {wildcards.scale}"
         " {params.seeds} 2>&1 | tee {log:q}"
@@ -43,12 +43,12 @@ rule comparison:
         "results/{scale}/comparison.md",
         "results/{scale}/comparison.png",
         "results/{scale}/comparison.pdf",
+    log:
+        "results/{scale}/logs/paper/comparison.log",
     params:
         settings=lambda w: pipeline.settings("comparison", w),
         seeds=pipeline.seed_options,
         code=pipeline.code("comparison"),
-    log:
-        "results/{scale}/logs/paper/comparison.log",
     shell:
         "nexusflow table comparison --scale {wildcards.scale}"
         " {params.seeds} 2>&1 | tee {log:q}"
@@ -61,12 +61,12 @@ rule gap_sweep:
         "results/{scale}/gap_sweep.csv",
         "results/{scale}/gap_sweep.png",
         "results/{scale}/gap_sweep.pdf",
+    log:
+        "results/{scale}/logs/paper/gap_sweep.log",
     params:
         settings=lambda w: pipeline.settings("gap_sweep", w),
         seeds=pipeline.seed_options,
         code=pipeline.code("gap_sweep"),
-    log:
-        "results/{scale}/logs/paper/gap_sweep.log",
     shell:
         "nexusflow table gap_sweep --scale {wildcards.scale}"
         " {params.seeds} 2>&1 | tee {log:q}"
@@ -78,12 +78,12 @@ rule collapse:
     output:
         "results/{scale}/collapse.png",
         "results/{scale}/collapse.pdf",
+    log:
+        "results/{scale}/logs/paper/collapse.log",
     params:
         settings=lambda w: pipeline.settings("collapse", w),
         seeds=pipeline.seed_options,
         code=pipeline.code("collapse"),
-    log:
-        "results/{scale}/logs/paper/collapse.log",
     shell:
         "nexusflow figure collapse --scale {wildcards.scale}"
         " {params.seeds} 2>&1 | tee {log:q}"
@@ -95,12 +95,12 @@ rule learning_curves:
     output:
         "results/{scale}/learning_curves.png",
         "results/{scale}/learning_curves.pdf",
+    log:
+        "results/{scale}/logs/paper/learning_curves.log",
     params:
         settings=lambda w: pipeline.settings("learning_curves", w),
         seeds=pipeline.seed_options,
         code=pipeline.code("learning_curves"),
-    log:
-        "results/{scale}/logs/paper/learning_curves.log",
     shell:
         "nexusflow figure learning_curves --scale {wildcards.scale}"
         " {params.seeds} 2>&1 | tee {log:q}"
@@ -113,12 +113,12 @@ rule figure6:
     output:
         "results/{scale}/figure6.png",
         "results/{scale}/figure6.pdf",
+    log:
+        "results/{scale}/logs/paper/figure6.log",
     params:
         settings=lambda w: pipeline.settings("figure6", w),
         seeds=pipeline.seed_options,
         code=pipeline.code("figure6"),
-    log:
-        "results/{scale}/logs/paper/figure6.log",
     shell:
         "nexusflow figure figure6 --scale {wildcards.scale}"
         " {params.seeds} 2>&1 | tee {log:q}"
@@ -129,9 +129,9 @@ rule publish:
         f"results/{published.scale_name}/{{name}}",
     output:
         "results/{name}",
-    wildcard_constraints:
-        name="[a-zA-Z0-9_]+\\.(csv|md|png|pdf)",
     log:
         f"results/{published.scale_name}/logs/publish/{{name}}.log",
+    wildcard_constraints:
+        name="[a-zA-Z0-9_]+\\.(csv|md|png|pdf)",
     shell:
         "cp {input:q} {output:q} 2>&1 | tee {log:q}"

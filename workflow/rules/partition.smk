@@ -7,11 +7,11 @@ rule partition:
     output:
         "results/{scale}/partitions/{suite}/{world}/{kind}.csv",
         "results/{scale}/partitions/{suite}/{world}/{kind}.csv.sha256",
+    log:
+        "results/{scale}/logs/partition/{suite}_{world}_{kind}.log",
     params:
         settings=lambda w: pipeline.settings("partition", w),
         code=pipeline.code("partition"),
-    log:
-        "results/{scale}/logs/partition/{suite}_{world}_{kind}.log",
     shell:
         "nexusflow partition --scale {wildcards.scale} --world {wildcards.world}"
         " --kind {wildcards.kind} 2>&1 | tee {log:q}"

@@ -9,16 +9,16 @@ rule train:
             "results/{{scale}}/checkpoints/{{suite}}/{{run}}/seed{{seed}}/{name}",
             name=["model.safetensors", "log.csv", "provenance.json"],
         ),
-    params:
-        settings=lambda w: pipeline.settings("train", w),
-        code=pipeline.code("train"),
     log:
         "results/{scale}/logs/train/{suite}_{run}_seed{seed}.log",
     benchmark:
         "results/{scale}/benchmarks/train/{suite}_{run}_seed{seed}.tsv"
-    threads: 1
     # Long jobs first: a run that others start from must not wait for evaluations.
     priority: 10
+    threads: 1
+    params:
+        settings=lambda w: pipeline.settings("train", w),
+        code=pipeline.code("train"),
     shell:
         "nexusflow train --scale {wildcards.scale} --suite {wildcards.suite}"
         " --run {wildcards.run} --seed {wildcards.seed} 2>&1 | tee {log:q}"

@@ -84,8 +84,9 @@ class MapFormer(nn.Module):
         with full_precision(fine):
             query = query.float()
             weights = self.to_mask(query)
-            logits = torch.einsum("bqe,behw->bqhw", weights, fine.float()) + self.bias(query)[..., None]
-            per_class = logits.unflatten(1, (self.classes, -1))
+            pixels_BPE = fine.float().permute(0, 2, 3, 1).flatten(1, 2)
+            logits = (pixels_BPE @ weights.transpose(1, 2)).transpose(1, 2) + self.bias(query)
+            per_class = logits.unflatten(2, fine.shape[-2:]).unflatten(1, (self.classes, -1))
             masks = per_class[:, :, 0] if per_class.shape[2] == 1 else per_class.logsumexp(2)
         if masks.shape[-1] != self.map_cells:
             masks = F.interpolate(masks, size=(self.map_cells,) * 2, mode="bilinear", align_corners=False)

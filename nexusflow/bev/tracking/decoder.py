@@ -41,7 +41,8 @@ class PatternCrossAttention(nn.Module):
         """Return (B, Q, D)."""
         shift = self.shift(query_BQD).float().unflatten(-1, (-1, 2)) * self.spacing_m
         where = centre_BQ2[:, :, None] + self.offsets_M2 + shift
-        return self.out(sample_grid(bev_BCHW, where, self.half_m).flatten(2))
+        samples = sample_grid(bev_BCHW, where.flatten(1, 2), self.half_m)
+        return self.out(samples.reshape(*query_BQD.shape[:2], -1))
 
 
 class DeformableCrossAttention(nn.Module):

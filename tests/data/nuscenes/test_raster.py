@@ -105,7 +105,7 @@ def test_off_the_map(tiny_root: Path, tiny_config: NuScenesReaderConfig) -> None
 def test_areas_and_lines_lie_where_the_devkit_draws_them(
     tiny_root: Path, tiny_config: NuScenesReaderConfig, turn: float
 ) -> None:
-    """The devkit rounds outlines to cells, so masks may differ by the cells along them, not more."""
+    """The devkit rounds vertices to cells, so masks may differ by up to two cells along outlines."""
     config = tiny_config.model_copy(update={"map_cells": 100, "line_width_px": 2, "overlap_rule": False})
     location = "singapore-onenorth"
     target = _draw(tiny_root, location, config, s=101.3, turn=turn)
@@ -116,7 +116,7 @@ def test_areas_and_lines_lie_where_the_devkit_draws_them(
         ["drivable_area", "lane_divider"],
         (100, 100),
     )
-    brush = np.ones((3, 3), np.uint8)
+    brush = np.ones((5, 5), np.uint8)
     assert (target[3] & theirs[0]).sum() / (target[3] | theirs[0]).sum() > 0.95
     assert not (target[3] & ~cv2.dilate(theirs[0], brush)).any()
     assert theirs[1].any()

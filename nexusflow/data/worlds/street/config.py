@@ -14,7 +14,10 @@ class StreetWorldConfig(BaseModel):
 
     seed: int = Field(0, ge=0, description="Seed of the world.")
     domain_gap: float = Field(
-        0.25, ge=0.0, le=1.0, description="How far Singapore is from Boston: 0 = same distributions, 1 = full."
+        0.25,
+        ge=0.0,
+        le=1.0,
+        description="How far Singapore is from Boston: 0 = same distributions, 1 = full.",
     )
     train_scenes: int = Field(
         72, ge=2, description="Scenes of the training split; half of them (rounded up) in Boston."

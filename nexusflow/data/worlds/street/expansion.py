@@ -15,7 +15,7 @@ from nexusflow.data.worlds.street.layout import LocationPlan
 from nexusflow.data.worlds.street.seeds import token
 from nexusflow.data.worlds.street.surfaces import Surfaces
 
-__all__ = ["write_base_mask", "vector_map"]
+__all__ = ["vector_map", "write_base_mask"]
 
 _LISTS = (
     "polygon", "line", "node", "drivable_area", "road_segment", "road_block", "lane", "ped_crossing", "walkway",
@@ -70,7 +70,10 @@ def _add_street(tables: _MapTables, surfaces: Surfaces) -> None:
     area = tables.add("drivable_area", polygon_tokens=[tables.polygon(surfaces.drivable)])
     segments = [
         tables.add(
-            "road_segment", polygon_token=tables.polygon(shape), is_intersection=junction, drivable_area_token=area
+            "road_segment",
+            polygon_token=tables.polygon(shape),
+            is_intersection=junction,
+            drivable_area_token=area,
         )
         for shape, junction in surfaces.segments
     ]
@@ -134,7 +137,9 @@ def write_base_mask(plan: LocationPlan, streets: Sequence[Surfaces], path: Path)
     for surfaces in streets:
         for shape in (surfaces.drivable, *surfaces.pavements):
             rings = [np.asarray(ring.coords) for ring in (shape.exterior, *shape.interiors)]
-            pixels = [np.round(np.stack([r[:, 0], plan.canvas_m[1] - r[:, 1]], 1) / MASK_CELL_M) for r in rings]
+            pixels = [
+                np.round(np.stack([r[:, 0], plan.canvas_m[1] - r[:, 1]], 1) / MASK_CELL_M) for r in rings
+            ]
             cv2.fillPoly(mask, [p.astype(np.int32) for p in pixels], 255)
     done, encoded = cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_COMPRESSION, 3])
     assert done

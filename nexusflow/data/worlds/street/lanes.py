@@ -10,7 +10,7 @@ from nexusflow.data.worlds.street.agents import Agent, Body, draw_body
 from nexusflow.data.worlds.street.curves import Array
 from nexusflow.data.worlds.street.streets import CROSSING_DEPTH_M, STOP_GAP_M, Carriageway, Lane, Street
 
-__all__ = ["Red", "Flow", "drive_main_street", "draw_rig", "lane_agents"]
+__all__ = ["Flow", "Red", "draw_rig", "drive_main_street", "lane_agents"]
 
 FRAME_S = 0.5
 _STEP_S = 0.25
@@ -62,7 +62,9 @@ def unit_length(unit: list[Body]) -> float:
     return sum(body.size_3[0] for body in unit) + _COUPLING_M * (len(unit) - 1)
 
 
-def _fill_lane(street: Street, rng: np.random.Generator, cyclists: bool, density: float) -> list[tuple[float, list[Body]]]:
+def _fill_lane(
+    street: Street, rng: np.random.Generator, cyclists: bool, density: float
+) -> list[tuple[float, list[Body]]]:
     """Place units along one lane, foremost first: (front, bodies)."""
     style, units = street.style, []
     front = street.plan.length_m + _REACH_M
@@ -140,7 +142,13 @@ def drive_main_street(
 
 
 def _integrate(
-    front_V: Array, desired_V: Array, leader_V: Array, length_V: Array, stop_VR: Array, reds: list[Red], key_frames: int
+    front_V: Array,
+    desired_V: Array,
+    leader_V: Array,
+    length_V: Array,
+    stop_VR: Array,
+    reds: list[Red],
+    key_frames: int,
 ) -> Array:
     """Step the model through warm-up and scene; returns the fronts (K, V) at the key frames."""
     speed_V, followers = desired_V.copy(), leader_V >= 0

@@ -48,12 +48,21 @@ def _first_hits(
     cos, sin = np.cos(poses_M3[:, 2]), np.sin(poses_M3[:, 2])
     shift = origin_3[:2] - poses_M3[:, :2]
     start = np.stack(
-        [cos * shift[:, 0] + sin * shift[:, 1], -sin * shift[:, 0] + cos * shift[:, 1], origin_3[2] - size_M3[:, 2] / 2],
+        [
+            cos * shift[:, 0] + sin * shift[:, 1],
+            -sin * shift[:, 0] + cos * shift[:, 1],
+            origin_3[2] - size_M3[:, 2] / 2,
+        ],
         1,
     )
     x, y, z = ray_R3.T
     local = np.stack(
-        [np.outer(x, cos) + np.outer(y, sin), np.outer(y, cos) - np.outer(x, sin), np.outer(z, np.ones_like(cos))], -1
+        [
+            np.outer(x, cos) + np.outer(y, sin),
+            np.outer(y, cos) - np.outer(x, sin),
+            np.outer(z, np.ones_like(cos)),
+        ],
+        -1,
     )
     local = np.where(np.abs(local) < 1e-9, 1e-9, local)
     a, b = (-size_M3 / 2 - start) / local, (size_M3 / 2 - start) / local

@@ -56,7 +56,14 @@ def _truck(q: QuadList, x: float, y: float, h: float, paint: Array) -> None:
     q.cuboid(cab, (-0.96 * y, 0.96 * y), (0.14 * h, 0.80 * h), paint[0], 1)
     q.decal("front", cab, (-0.88 * y, 0.88 * y), (0.46 * h, 0.74 * h), _GLASS, 1)
     for face in ("left", "right"):
-        q.decal(face, (cab[0] + 0.35 * (cab[1] - cab[0]), cab[1] - 0.1), (-0.96 * y, 0.96 * y), (0.46 * h, 0.72 * h), _GLASS, 1)
+        q.decal(
+            face,
+            (cab[0] + 0.35 * (cab[1] - cab[0]), cab[1] - 0.1),
+            (-0.96 * y, 0.96 * y),
+            (0.46 * h, 0.72 * h),
+            _GLASS,
+            1,
+        )
     _lamps(q, (-x, x), (-0.9 * y, 0.9 * y), (0.15 * h, 0.24 * h), 0)
 
 
@@ -79,7 +86,13 @@ def _two_wheeler(q: QuadList, x: float, y: float, h: float, body: Body) -> None:
     frame = 0.55 * h * scale
     if dark:
         q.cuboid((-x, x), (-0.35 * y, 0.35 * y), (0.0, frame), _TYRE)
-        q.cuboid((-0.5 * x, 0.6 * x), (-0.55 * y, 0.55 * y), (0.3 * frame, 0.95 * frame), np.array([44.0, 44.0, 48.0]), 1)
+        q.cuboid(
+            (-0.5 * x, 0.6 * x),
+            (-0.55 * y, 0.55 * y),
+            (0.3 * frame, 0.95 * frame),
+            np.array([44.0, 44.0, 48.0]),
+            1,
+        )
         q.decal("back", (-x, x), (-0.3 * y, 0.3 * y), (0.6 * frame, 0.85 * frame), _RED, 1)
         q.decal("front", (-x, x), (-0.3 * y, 0.3 * y), (0.6 * frame, 0.95 * frame), _LAMP, 1)
     else:
@@ -97,7 +110,14 @@ def _two_wheeler(q: QuadList, x: float, y: float, h: float, body: Body) -> None:
 def _pedestrian(q: QuadList, x: float, y: float, h: float, paint: Array) -> None:
     q.cuboid((-0.45 * x, 0.45 * x), (-0.65 * y, 0.65 * y), (0.0, 0.46 * h), 0.45 * paint[1] + 12.0)
     q.cuboid((-0.55 * x, 0.55 * x), (-0.95 * y, 0.95 * y), (0.46 * h, 0.84 * h), paint[0], 1)
-    q.cuboid((-0.35 * x, 0.35 * x), (-0.42 * y, 0.42 * y), (0.84 * h, h), _SKIN, 2, back=np.array([60.0, 44.0, 34.0]))
+    q.cuboid(
+        (-0.35 * x, 0.35 * x),
+        (-0.42 * y, 0.42 * y),
+        (0.84 * h, h),
+        _SKIN,
+        2,
+        back=np.array([60.0, 44.0, 34.0]),
+    )
 
 
 def body_quads(body: Body) -> Quads:

@@ -18,7 +18,7 @@ from nexusflow.data.worlds.street.rig import Camera
 from nexusflow.data.worlds.street.solids import Quads
 from nexusflow.data.worlds.street.weather import SceneLight
 
-__all__ = ["Rays", "Rendering", "View", "cast_rays", "render_view"]
+__all__ = ["Backdrop", "Rays", "Rendering", "View", "cast_rays", "render_view"]
 
 _NEAR_M = 0.15
 _SHIFT = 4
@@ -92,7 +92,9 @@ def cast_rays(cameras: tuple[Camera, ...], height: int, width: int, factor: int)
         The rays of all cameras.
     """
     rows, columns = height * factor, width * factor
-    v, u = np.meshgrid((np.arange(rows) + 0.5) / factor - 0.5, (np.arange(columns) + 0.5) / factor - 0.5, indexing="ij")
+    v, u = np.meshgrid(
+        (np.arange(rows) + 0.5) / factor - 0.5, (np.arange(columns) + 0.5) / factor - 0.5, indexing="ij"
+    )
     parts: list[list[Array]] = [[], [], [], [], []]
     for camera in cameras:
         pixel = np.stack([u, v, np.ones_like(u)], -1)
@@ -104,7 +106,9 @@ def cast_rays(cameras: tuple[Camera, ...], height: int, width: int, factor: int)
         footprint = distance / down / (camera.intrinsic_33[1, 1] * factor)
         distance = np.where(ray[..., 2] < -1e-4, distance, np.inf)
         for store, value in zip(
-            parts, (hit[..., 0], hit[..., 1], footprint > 0.6, distance, np.maximum(ray[..., 2], 0.0)), strict=True
+            parts,
+            (hit[..., 0], hit[..., 1], footprint > 0.6, distance, np.maximum(ray[..., 2], 0.0)),
+            strict=True,
         ):
             store.append(value)
     x, y, coarse, distance, elevation = (np.concatenate(p) for p in parts)
@@ -125,7 +129,7 @@ class Backdrop:
     """
 
     def __init__(self, rays: Rays, ground: Ground, light: SceneLight) -> None:
-        self.rays, self.ground = rays, ground
+        self.rays, self.ground, self.light = rays, ground, light
         level = np.clip(rays.height_HW * 2.2, 0, 1)[..., None]
         sky = light.sky_low_3 + level * (light.sky_top_3 - light.sky_low_3)
         self.sky_HW3 = np.round(sky).astype(np.uint8)
@@ -175,7 +179,14 @@ def _clip(polygon: Array, planes: Array) -> Array:
 class _Canvas:
     """One camera's slice of the tall picture, and of the id picture."""
 
-    def __init__(self, camera: Camera, rays: Rays, image: NDArray[np.uint8], ids: NDArray[np.int16], scratch: NDArray[np.uint8]):
+    def __init__(
+        self,
+        camera: Camera,
+        rays: Rays,
+        image: NDArray[np.uint8],
+        ids: NDArray[np.int16],
+        scratch: NDArray[np.uint8],
+    ):
         self.camera, self.image, self.ids, self.scratch = camera, image, ids, scratch
         k, f = camera.intrinsic_33, rays.factor
         # supersampled pixel centres are whole numbers as well
@@ -184,9 +195,18 @@ class _Canvas:
         low = (np.array([-columns * 0.5, -rows * 0.5]) - self.k[2:]) / self.k[:2]
         high = (np.array([columns * 1.5, rows * 1.5]) - self.k[2:]) / self.k[:2]
         self.guard = np.array(
-            [[0, 0, 1, _NEAR_M], [1, 0, -low[0], 0], [-1, 0, high[0], 0], [0, 1, -low[1], 0], [0, -1, high[1], 0]]
+            [
+                [0, 0, 1, _NEAR_M],
+                [1, 0, -low[0], 0],
+                [-1, 0, high[0], 0],
+                [0, 1, -low[1], 0],
+                [0, -1, high[1], 0],
+            ]
         )
-        self.frame = (np.array([-0.5, -0.5]) - self.k[2:]) / self.k[:2], (np.array([columns, rows]) - 0.5 - self.k[2:]) / self.k[:2]
+        self.frame = (
+            (np.array([-0.5, -0.5]) - self.k[2:]) / self.k[:2],
+            (np.array([columns, rows]) - 0.5 - self.k[2:]) / self.k[:2],
+        )
 
     def candidates(self, quads: Quads) -> tuple[NDArray[np.intp], Array]:
         """Indices of quads that face the camera and may be in the picture, and their camera coordinates."""
@@ -232,7 +252,9 @@ def _count_outline(scratch: NDArray[np.uint8], polygons: list[NDArray[np.int32]]
     return count
 
 
-def _draw_camera(canvas: _Canvas, view: View, colours_Q3: list[list[float]], outline_A: NDArray[np.int64]) -> None:
+def _draw_camera(
+    canvas: _Canvas, view: View, colours_Q3: list[list[float]], outline_A: NDArray[np.int64]
+) -> None:
     """Draw all solids that one camera sees."""
     quads = view.quads
     index, xyz = canvas.candidates(quads)
@@ -261,7 +283,9 @@ def _draw_camera(canvas: _Canvas, view: View, colours_Q3: list[list[float]], out
         outline_A[number] += _count_outline(canvas.scratch, parts)
 
 
-def _finish(image: NDArray[np.uint8], rays: Rays, light: SceneLight, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _finish(
+    image: NDArray[np.uint8], rays: Rays, light: SceneLight, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """Average rays to pixels, apply the scene's light and the sensor's noise."""
     if rays.factor > 1:
         size = (image.shape[1] // rays.factor, image.shape[0] // rays.factor)

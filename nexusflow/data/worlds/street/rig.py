@@ -69,7 +69,11 @@ def build_rig(height: int, width: int) -> tuple[Camera, ...]:
         rotation = np.array([[sin, 0.0, cos], [-cos, 0.0, sin], [0.0, -1.0, 0.0]])
         # resizing moves pixel centres by half a pixel minus half a new pixel
         intrinsic = np.array(
-            [[focal * sx, 0.0, (cx + 0.5) * sx - 0.5], [0.0, focal * sy, (cy + 0.5) * sy - 0.5], [0.0, 0.0, 1.0]]
+            [
+                [focal * sx, 0.0, (cx + 0.5) * sx - 0.5],
+                [0.0, focal * sy, (cy + 0.5) * sy - 0.5],
+                [0.0, 0.0, 1.0],
+            ]
         )
         cameras.append(Camera(channel, np.array(position), rotation, intrinsic))
     return tuple(cameras)

@@ -73,7 +73,9 @@ class _Site:
         return len(self.tree.query(points(xy), predicate="dwithin", distance=distance_m)[0]) == 0
 
 
-def _buildings(street: Street, rng: np.random.Generator, site: _Site) -> list[tuple[Array, Array, float, Quads]]:
+def _buildings(
+    street: Street, rng: np.random.Generator, site: _Site
+) -> list[tuple[Array, Array, float, Quads]]:
     things = []
     style, main = street.style, street.main
     for sign in (1, -1):
@@ -106,7 +108,10 @@ def _trees(street: Street, rng: np.random.Generator, site: _Site) -> list[tuple[
         s = -40.0 + 10.0 * rng.uniform()
         while s < street.plan.length_m + 40.0:
             u = rng.uniform(size=6)
-            radius, height = style["tree_radius"] * (0.75 + 0.5 * u[0]), style["tree_height"] * (0.8 + 0.4 * u[1])
+            radius, height = (
+                style["tree_radius"] * (0.75 + 0.5 * u[0]),
+                style["tree_height"] * (0.8 + 0.4 * u[1]),
+            )
             offset = sign * (main.edge_m(sign) + street.pavement_m + 1.2 + radius + 1.5 * u[2])
             xy = main.curve.point(s, offset)
             s += style["tree_spacing"] * (0.5 + u[3])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nexusflow.data.worlds.street.curves import Array
 
-__all__ = ["Quads", "QuadList", "join_quads"]
+__all__ = ["QuadList", "Quads", "join_quads"]
 
 _CORNERS = {
     "front": ((1, 1, 0), (1, 0, 0), (1, 0, 1), (1, 1, 1)),
@@ -96,7 +96,9 @@ class QuadList:
     layers: list[int] = field(default_factory=list)
     middles: list[tuple[float, float]] = field(default_factory=list)
 
-    def _add(self, corners: Array, normal: tuple[float, float, float], colour: Array, layer: int, middle: Array) -> None:
+    def _add(
+        self, corners: Array, normal: tuple[float, float, float], colour: Array, layer: int, middle: Array
+    ) -> None:
         self.corners.append(corners)
         self.normals.append(normal)
         self.colours.append(np.asarray(colour, float))
@@ -104,7 +106,12 @@ class QuadList:
         self.middles.append((float(middle[0]), float(middle[1])))
 
     def cuboid(
-        self, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], colour: Array, layer: int = 0,
+        self,
+        x: tuple[float, float],
+        y: tuple[float, float],
+        z: tuple[float, float],
+        colour: Array,
+        layer: int = 0,
         **faces: Array,
     ) -> None:
         """Add the five visible faces of a box.
@@ -122,7 +129,12 @@ class QuadList:
             self._add(corners, _NORMALS[name], faces.get(name, colour), layer, middle)
 
     def decal(
-        self, face: str, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], colour: Array,
+        self,
+        face: str,
+        x: tuple[float, float],
+        y: tuple[float, float],
+        z: tuple[float, float],
+        colour: Array,
         layer: int = 0,
     ) -> None:
         """Add a patch on a face of the box with these extents; call it after that box's `cuboid`."""

@@ -99,7 +99,9 @@ class Crossing:
     def corners(self) -> Array:
         """Corners (4, 2); the first two and the last two lie on the long edges' starts and ends."""
         low, high = self.s_m - CROSSING_DEPTH_M / 2, self.s_m + CROSSING_DEPTH_M / 2
-        return self.way.curve.point([low, low, high, high], [self.way.right_m, self.way.left_m] * 2)[[0, 1, 3, 2]]
+        return self.way.curve.point([low, low, high, high], [self.way.right_m, self.way.left_m] * 2)[
+            [0, 1, 3, 2]
+        ]
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ def _profile(style: Style, rng: np.random.Generator, curve: Curve, side: int) ->
     return Carriageway(curve, side, counts, width, (parking[0], parking[1]), ())
 
 
-def _arm(main: Carriageway, style: Style, s: float, side: int, skew: float, lane_width: float, zebra: bool) -> Arm:
+def _arm(
+    main: Carriageway, style: Style, s: float, side: int, skew: float, lane_width: float, zebra: bool
+) -> Arm:
     """Build the side street that leaves the main street at distance `s` to one side."""
     curve = straight_curve(
         main.curve.point(s, 0.0), float(main.curve.heading(s)) + side * np.pi / 2 + skew, ARM_LENGTH_M

@@ -109,7 +109,14 @@ _COLOURS: dict[str, tuple[Colour, Colour]] = {
 _PALETTES: dict[str, tuple[tuple[Colour, ...], tuple[Colour, ...]]] = {
     "building": (
         ((132, 70, 58), (120, 84, 70), (146, 96, 78), (112, 104, 98), (96, 62, 56), (140, 120, 100)),
-        ((214, 196, 166), (190, 200, 172), (226, 214, 200), (170, 180, 190), (230, 190, 150), (200, 206, 206)),
+        (
+            (214, 196, 166),
+            (190, 200, 172),
+            (226, 214, 200),
+            (170, 180, 190),
+            (230, 190, 150),
+            (200, 206, 206),
+        ),
     ),
     "car": (
         ((150, 28, 30), (36, 60, 130), (188, 190, 194), (70, 74, 80), (226, 226, 226), (34, 84, 56)),
@@ -143,7 +150,12 @@ _PALETTES: dict[str, tuple[tuple[Colour, ...], tuple[Colour, ...]]] = {
 
 DIALS = MappingProxyType(_DIALS)
 PALETTES = MappingProxyType(_PALETTES)
-WEATHER: dict[str, Ends] = {"clear": (0.45, 0.40), "overcast": (0.30, 0.15), "rain": (0.13, 0.30), "dusk": (0.12, 0.15)}
+WEATHER: dict[str, Ends] = {
+    "clear": (0.45, 0.40),
+    "overcast": (0.30, 0.15),
+    "rain": (0.13, 0.30),
+    "dusk": (0.12, 0.15),
+}
 
 
 class Style:

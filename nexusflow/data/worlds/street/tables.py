@@ -50,15 +50,16 @@ def yaw_quaternion(yaw: float) -> list[float]:
     return [float(np.cos(half)), 0.0, 0.0, float(np.sin(half))]
 
 
-def log_name(street: StreetPlan, visit: int = 0) -> str:
+def log_name(street: StreetPlan) -> str:
     """The recording's name; all scenes of a street share one."""
-    del visit
     number = int(street.name.rsplit("-", 1)[1])
     day, hour = 1 + number // 24 % 28, number % 24
     month = {"train": 7, "val": 9}[street.split]
     vehicle = _VEHICLES[street.city]
     place = {"boston": "-0400", "singapore": "+0800"}[street.city]
-    minute = {"seaport": 0, "onenorth": 10, "queenstown": 20, "hollandvillage": 30}[street.location.split("-")[1]]
+    minute = {"seaport": 0, "onenorth": 10, "queenstown": 20, "hollandvillage": 30}[
+        street.location.split("-")[1]
+    ]
     return f"{vehicle}-2018-{month:02d}-{day:02d}-{hour:02d}-{minute:02d}-00{place}"
 
 
@@ -76,7 +77,9 @@ def _sensors(seed: int, cameras: tuple[Camera, ...]) -> tuple[list[Record], list
     """The tables sensor and calibrated_sensor."""
     sensors, calibrated = [], []
     for camera in cameras:
-        sensors.append({"token": token(seed, "sensor", camera.channel), "channel": camera.channel, "modality": "camera"})
+        sensors.append(
+            {"token": token(seed, "sensor", camera.channel), "channel": camera.channel, "modality": "camera"}
+        )
         calibrated.append(
             {
                 "token": token(seed, "calibrated_sensor", camera.channel),
@@ -86,7 +89,9 @@ def _sensors(seed: int, cameras: tuple[Camera, ...]) -> tuple[list[Record], list
                 "camera_intrinsic": camera.intrinsic_33.tolist(),
             }
         )
-    sensors.append({"token": token(seed, "sensor", LIDAR_CHANNEL), "channel": LIDAR_CHANNEL, "modality": "lidar"})
+    sensors.append(
+        {"token": token(seed, "sensor", LIDAR_CHANNEL), "channel": LIDAR_CHANNEL, "modality": "lidar"}
+    )
     calibrated.append(
         {
             "token": token(seed, "calibrated_sensor", LIDAR_CHANNEL),
@@ -136,11 +141,19 @@ def fixed_tables(
         for plan in locations
     ]
     named = {
-        "attribute": [{"token": token(seed, "attribute", n), "name": n, "description": ""} for n in ATTRIBUTES],
-        "category": [{"token": token(seed, "category", n), "name": n, "description": ""} for n in CATEGORY_NAMES],
+        "attribute": [
+            {"token": token(seed, "attribute", n), "name": n, "description": ""} for n in ATTRIBUTES
+        ],
+        "category": [
+            {"token": token(seed, "category", n), "name": n, "description": ""} for n in CATEGORY_NAMES
+        ],
     }
     visibility = [
-        {"token": str(k + 1), "level": f"v{low}-{high}", "description": f"{low} to {high} % of the object's pixels seen"}
+        {
+            "token": str(k + 1),
+            "level": f"v{low}-{high}",
+            "description": f"{low} to {high} % of the object's pixels seen",
+        }
         for k, (low, high) in enumerate(_VISIBILITY)
     ]
     return {

@@ -43,7 +43,9 @@ def _draw_reds(street: Street, rng: np.random.Generator) -> list[Red]:
     return reds
 
 
-def _crossing_people(street: Street, reds: list[Red], rng: np.random.Generator, key_frames: int) -> list[Agent]:
+def _crossing_people(
+    street: Street, reds: list[Red], rng: np.random.Generator, key_frames: int
+) -> list[Agent]:
     """People who walk over a red crossing, one to three per crossing."""
     agents = []
     times = np.arange(key_frames) * FRAME_S
@@ -63,7 +65,9 @@ def _crossing_people(street: Street, reds: list[Red], rng: np.random.Generator, 
     return agents
 
 
-def _pavement_people(street: Street, rng: np.random.Generator, key_frames: int, density: float) -> list[Agent]:
+def _pavement_people(
+    street: Street, rng: np.random.Generator, key_frames: int, density: float
+) -> list[Agent]:
     """Walkers on fixed tracks of both pavements, people who stand near the kerb, bicycles left there."""
     agents, main, length = [], street.main, street.plan.length_m
     times = np.arange(key_frames) * FRAME_S
@@ -159,7 +163,9 @@ def _choose_ego(street: Street, flow: Flow, rng: np.random.Generator) -> int:
     return int(candidates[rng.choice(best)])
 
 
-def simulate_traffic(street: Street, rng: np.random.Generator, key_frames: int, density: float) -> SceneTraffic:
+def simulate_traffic(
+    street: Street, rng: np.random.Generator, key_frames: int, density: float
+) -> SceneTraffic:
     """Populate a street for one scene.
 
     Args:

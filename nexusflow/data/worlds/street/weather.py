@@ -76,6 +76,4 @@ def draw_light(style: Style, rng: np.random.Generator) -> SceneLight:
     cloud = {"clear": 0.0, "overcast": 0.75, "rain": 0.9, "dusk": 0.2}[weather]
     low = style.colour("rgb_sky_low") * (1 - cloud) + grey * cloud
     top = style.colour("rgb_sky_top") * (1 - cloud) + 0.95 * grey * cloud
-    return SceneLight(
-        weather, table, colourfulness, sun, direct, style["haze"] * haze, low, top, noise
-    )
+    return SceneLight(weather, table, colourfulness, sun, direct, style["haze"] * haze, low, top, noise)

@@ -161,6 +161,16 @@ def figure(
     draw_figure(configuration, layout, name, list(seeds or configuration.main.seeds))
 
 
+@app.command()
+def snapshot(scale: Scale = None) -> None:
+    """Copy the tables and figures of a scale to docs/results, with the provenance of their runs."""
+    from nexusflow.paper.snapshot import write_snapshot
+
+    _, layout = _load(scale)
+    provenance = sorted((layout.base / "runs").glob("*/*/seed*/provenance.json"))
+    write_snapshot(layout.base, provenance, Path("docs/results"))
+
+
 def main() -> None:
     """Run the command line; mistakes in input end with one sentence and exit code 1, Ctrl-C with 130."""
     try:

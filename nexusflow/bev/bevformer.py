@@ -30,7 +30,9 @@ class TemporalSelfAttention(nn.Module):
         self.out = nn.Linear(config.channels, config.channels)
         init_offsets(self.offsets, 2 * config.heads, config.points)
 
-    def forward(self, query_BQC: Tensor, position_QC: Tensor, previous_BCHW: Tensor, cells_Q2: Tensor) -> Tensor:
+    def forward(
+        self, query_BQC: Tensor, position_QC: Tensor, previous_BCHW: Tensor, cells_Q2: Tensor
+    ) -> Tensor:
         batch, _, channels = query_BQC.shape
         height, width = previous_BCHW.shape[-2:]
         current_BCHW = query_BQC.transpose(1, 2).unflatten(2, (height, width))
@@ -60,7 +62,9 @@ class SpatialCrossAttention(nn.Module):
         self.out = nn.Linear(config.channels, config.channels)
         init_offsets(self.offsets, config.heads, self.heights * config.points)
 
-    def forward(self, query_BQC: Tensor, features_BNChw: Tensor, where_BNQZ2: Tensor, seen_BNQZ: Tensor) -> Tensor:
+    def forward(
+        self, query_BQC: Tensor, features_BNChw: Tensor, where_BNQZ2: Tensor, seen_BNQZ: Tensor
+    ) -> Tensor:
         batch, cameras = features_BNChw.shape[:2]
         value = self.value(features_BNChw.flatten(0, 1))
         size = torch.tensor([value.shape[-1], value.shape[-2]], device=value.device, dtype=torch.float32)

@@ -62,7 +62,9 @@ def transform_code(code_BQ10: Tensor, motion_B44: Tensor) -> Tensor:
         Codes in the target frame.
     """
     x, y, log_l, log_w, z, log_h, sin, cos, vx, vy = code_BQ10.unbind(-1)
-    points_BQ3 = torch.stack([x, y, z], -1) @ motion_B44[:, :3, :3].transpose(1, 2) + motion_B44[:, None, :3, 3]
+    points_BQ3 = (
+        torch.stack([x, y, z], -1) @ motion_B44[:, :3, :3].transpose(1, 2) + motion_B44[:, None, :3, 3]
+    )
     yaw_B1 = torch.atan2(motion_B44[:, 1, 0], motion_B44[:, 0, 0])[:, None]
     c, s = yaw_B1.cos(), yaw_B1.sin()
     px, py, pz = points_BQ3.unbind(-1)

@@ -24,11 +24,15 @@ class _Section(BaseModel):
 class BackboneConfig(_Section):
     """Residual image backbone and the feature pyramid that brings all stages to one stride."""
 
-    stem_channels: int = Field(32, gt=0, description="Channels of the stem (stride 2).")
-    widths: tuple[int, ...] = Field((48, 96, 128), description="Channels per stage; strides 4, 8, 16, ….")
-    depths: tuple[int, ...] = Field((2, 2, 1), description="Residual blocks per stage.")
-    neck_channels: int = Field(48, gt=0, description="Channels of the pyramid's output.")
-    output_stage: int = Field(0, ge=0, description="Stage whose stride the pyramid's output has (0 = stride 4).")
+    stem_channels: int = Field(default=32, gt=0, description="Channels of the stem (stride 2).")
+    widths: tuple[int, ...] = Field(
+        default=(48, 96, 128), description="Channels per stage; strides 4, 8, 16, …."
+    )
+    depths: tuple[int, ...] = Field(default=(2, 2, 1), description="Residual blocks per stage.")
+    neck_channels: int = Field(default=48, gt=0, description="Channels of the pyramid's output.")
+    output_stage: int = Field(
+        default=0, ge=0, description="Stage whose stride the pyramid's output has (0 = stride 4)."
+    )
 
     @model_validator(mode="after")
     def _same_length(self) -> BackboneConfig:
@@ -43,22 +47,36 @@ class EncoderConfig(_Section):
     """Camera features to BEV grid, and fusion with the previous BEV grid."""
 
     kind: Literal["lift_unet", "bevformer"] = Field(
-        "lift_unet",
+        default="lift_unet",
         description="lift_unet: precomputed bilinear lifting and a small U-Net; bevformer: layers of temporal "
         "self-attention, spatial cross-attention and feed-forward, as in the paper's model.",
     )
-    channels: int = Field(64, gt=0, description="Channels of the BEV grid.")
+    channels: int = Field(default=64, gt=0, description="Channels of the BEV grid.")
     heights_m: tuple[float, ...] = Field(
-        (0.0, 0.8, 1.8), min_length=1, description="Heights above ground sampled per BEV cell (metres)."
+        default=(0.0, 0.8, 1.8),
+        min_length=1,
+        description="Heights above ground sampled per BEV cell (metres).",
     )
-    unet_widths: tuple[int, ...] = Field((64, 96, 128), min_length=1, description="lift_unet: channels per scale.")
-    unet_depths: tuple[int, ...] = Field((1, 2, 1), min_length=1, description="lift_unet: blocks per scale.")
-    layers: int = Field(3, gt=0, description="bevformer: number of layers.")
-    heads: int = Field(4, gt=0, description="bevformer: attention heads.")
-    points: int = Field(2, gt=0, description="bevformer: sampled points per head and height (space) or queue (time).")
-    ffn_channels: int = Field(128, gt=0, description="bevformer: hidden channels of the feed-forward part.")
-    min_depth_m: float = Field(0.3, gt=0, description="Points nearer to a camera plane than this are not seen (metres).")
-    cached_rigs: int = Field(256, ge=0, description="lift_unet: calibrations whose lifting weights are kept.")
+    unet_widths: tuple[int, ...] = Field(
+        default=(64, 96, 128), min_length=1, description="lift_unet: channels per scale."
+    )
+    unet_depths: tuple[int, ...] = Field(
+        default=(1, 2, 1), min_length=1, description="lift_unet: blocks per scale."
+    )
+    layers: int = Field(default=3, gt=0, description="bevformer: number of layers.")
+    heads: int = Field(default=4, gt=0, description="bevformer: attention heads.")
+    points: int = Field(
+        default=2, gt=0, description="bevformer: sampled points per head and height (space) or queue (time)."
+    )
+    ffn_channels: int = Field(
+        default=128, gt=0, description="bevformer: hidden channels of the feed-forward part."
+    )
+    min_depth_m: float = Field(
+        default=0.3, gt=0, description="Points nearer to a camera plane than this are not seen (metres)."
+    )
+    cached_rigs: int = Field(
+        default=256, ge=0, description="lift_unet: calibrations whose lifting weights are kept."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> EncoderConfig:
@@ -72,65 +90,89 @@ class EncoderConfig(_Section):
 class TrackLossConfig(_Section):
     """Weights and matching costs of the tracking losses."""
 
-    heat: float = Field(1.0, ge=0, description="Weight of the heat-map loss (heatmap initialisation only).")
-    classification: float = Field(2.0, ge=0, description="Weight of the sigmoid focal loss.")
-    box: float = Field(0.25, ge=0, description="Weight of the L1 loss on the box code.")
-    denoising: float = Field(1.0, ge=0, description="Factor on the denoising queries' losses.")
+    heat: float = Field(
+        default=1.0, ge=0, description="Weight of the heat-map loss (heatmap initialisation only)."
+    )
+    classification: float = Field(default=2.0, ge=0, description="Weight of the sigmoid focal loss.")
+    box: float = Field(default=0.25, ge=0, description="Weight of the L1 loss on the box code.")
+    denoising: float = Field(default=1.0, ge=0, description="Factor on the denoising queries' losses.")
     code_weights: tuple[float, ...] = Field(
-        (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.2, 0.2),
+        default=(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.2, 0.2),
         min_length=10,
         max_length=10,
         description="Weight per code slot: x, y, log l, log w, z, log h, sin yaw, cos yaw, vx, vy.",
     )
-    cost_classification: float = Field(2.0, ge=0, description="Matching cost of classification.")
-    cost_box: float = Field(0.25, ge=0, description="Matching cost of the first eight code slots.")
-    focal_alpha: float = Field(0.25, gt=0, lt=1, description="Focal loss: weight of positives.")
-    focal_gamma: float = Field(2.0, ge=0, description="Focal loss: exponent.")
+    cost_classification: float = Field(default=2.0, ge=0, description="Matching cost of classification.")
+    cost_box: float = Field(default=0.25, ge=0, description="Matching cost of the first eight code slots.")
+    focal_alpha: float = Field(default=0.25, gt=0, lt=1, description="Focal loss: weight of positives.")
+    focal_gamma: float = Field(default=2.0, ge=0, description="Focal loss: exponent.")
 
 
 class TrackConfig(_Section):
     """Tracking former: queries, decoder, training-time propagation."""
 
-    dim: int = Field(64, gt=0, description="Channels of a query.")
-    heads: int = Field(4, gt=0, description="Attention heads.")
-    layers: int = Field(2, gt=0, description="Decoder layers with iterative refinement.")
-    ffn_channels: int = Field(128, gt=0, description="Hidden channels of the feed-forward parts.")
+    dim: int = Field(default=64, gt=0, description="Channels of a query.")
+    heads: int = Field(default=4, gt=0, description="Attention heads.")
+    layers: int = Field(default=2, gt=0, description="Decoder layers with iterative refinement.")
+    ffn_channels: int = Field(default=128, gt=0, description="Hidden channels of the feed-forward parts.")
     query_init: Literal["heatmap", "learned"] = Field(
-        "heatmap",
+        default="heatmap",
         description="heatmap: detection queries start at the peaks of a BEV heat map; learned: embeddings with "
         "learned reference points, as in the paper's model.",
     )
-    detection_queries: int = Field(30, gt=0, description="Fresh detection queries per frame.")
-    train_slots: int = Field(24, gt=0, description="Track queries carried to the next frame in training (padded).")
+    detection_queries: int = Field(default=30, gt=0, description="Fresh detection queries per frame.")
+    train_slots: int = Field(
+        default=24, gt=0, description="Track queries carried to the next frame in training (padded)."
+    )
     cross_attention: Literal["pattern", "deformable"] = Field(
-        "pattern",
+        default="pattern",
         description="pattern: concatenated 3×3 BEV samples with learned offsets; deformable: softmax-weighted "
         "points, as in the paper's model.",
     )
-    pattern_spacing_m: float = Field(1.0, gt=0, description="Distance of the 3×3 pattern's samples (metres).")
-    points: int = Field(4, gt=0, description="deformable: points per head.")
+    pattern_spacing_m: float = Field(
+        default=1.0, gt=0, description="Distance of the 3×3 pattern's samples (metres)."
+    )
+    points: int = Field(default=4, gt=0, description="deformable: points per head.")
     refinement: Literal["metric", "sigmoid"] = Field(
-        "metric",
+        default="metric",
         description="metric: centres move by metres; sigmoid: in inverse-sigmoid space of the range, as in the paper's model.",
     )
-    z_range_m: tuple[float, float] = Field((-3.0, 5.0), description="Range of centre heights (metres).")
+    z_range_m: tuple[float, float] = Field(
+        default=(-3.0, 5.0), description="Range of centre heights (metres)."
+    )
     detection_targets: Literal["all", "newborn"] = Field(
-        "all",
+        default="all",
         description="all: detection queries are matched to all truth and do not see track queries; newborn: only "
         "to objects that no track query carries, as in the paper's model.",
     )
-    denoising_queries: int = Field(20, ge=0, description="Pseudo-track queries from jittered truth (0 = off).")
-    denoising_noise_m: float = Field(1.0, ge=0, description="Standard deviation of their centres (metres).")
-    denoising_negatives: float = Field(0.2, ge=0, le=1, description="Share of them placed where nothing is.")
-    propagation_noise_m: float = Field(0.6, ge=0, description="Jitter on propagated references in training (metres).")
-    carry_distance_m: float = Field(3.0, gt=0, description="Matched queries farther from truth are not carried on (metres).")
-    drop_probability: float = Field(0.1, ge=0, le=1, description="Share of carried tracks dropped in training.")
-    false_positive_probability: float = Field(0.3, ge=0, le=1, description="False positives added per carried track.")
+    denoising_queries: int = Field(
+        default=20, ge=0, description="Pseudo-track queries from jittered truth (0 = off)."
+    )
+    denoising_noise_m: float = Field(
+        default=1.0, ge=0, description="Standard deviation of their centres (metres)."
+    )
+    denoising_negatives: float = Field(
+        default=0.2, ge=0, le=1, description="Share of them placed where nothing is."
+    )
+    propagation_noise_m: float = Field(
+        default=0.6, ge=0, description="Jitter on propagated references in training (metres)."
+    )
+    carry_distance_m: float = Field(
+        default=3.0, gt=0, description="Matched queries farther from truth are not carried on (metres)."
+    )
+    drop_probability: float = Field(
+        default=0.1, ge=0, le=1, description="Share of carried tracks dropped in training."
+    )
+    false_positive_probability: float = Field(
+        default=0.3, ge=0, le=1, description="False positives added per carried track."
+    )
     hidden_propagation: Literal["none", "scores"] = Field(
-        "none",
+        default="none",
         description="Samples without visible labels: none carries no track; scores carries queries by their own scores.",
     )
-    heat_min_sigma_cells: float = Field(0.8, gt=0, description="Smallest standard deviation of a heat-map peak (cells).")
+    heat_min_sigma_cells: float = Field(
+        default=0.8, gt=0, description="Smallest standard deviation of a heat-map peak (cells)."
+    )
     loss: TrackLossConfig = TrackLossConfig()
 
     @model_validator(mode="after")
@@ -143,22 +185,28 @@ class TrackConfig(_Section):
 class MapConfig(_Section):
     """Mapping former: queries, memory and mask losses."""
 
-    dim: int = Field(64, gt=0, description="Channels of a query and of the map memory.")
-    heads: int = Field(4, gt=0, description="Attention heads.")
-    layers: int = Field(2, gt=0, description="Decoder layers.")
-    ffn_channels: int = Field(128, gt=0, description="Hidden channels of the feed-forward parts.")
-    mask_channels: int = Field(32, gt=0, description="Channels of the features that queries are multiplied with.")
+    dim: int = Field(default=64, gt=0, description="Channels of a query and of the map memory.")
+    heads: int = Field(default=4, gt=0, description="Attention heads.")
+    layers: int = Field(default=2, gt=0, description="Decoder layers.")
+    ffn_channels: int = Field(default=128, gt=0, description="Hidden channels of the feed-forward parts.")
+    mask_channels: int = Field(
+        default=32, gt=0, description="Channels of the features that queries are multiplied with."
+    )
     queries: Literal["class"] = Field(
-        "class",
+        default="class",
         description="class: a fixed number of queries per map class. Instance queries need instance-level truth, "
         "which rasterised class masks do not hold; only 'class' exists.",
     )
-    queries_per_class: int = Field(1, gt=0, description="Queries per class; a class mask is their smooth maximum.")
-    frames: Literal["last", "all"] = Field("last", description="Frames of a training clip whose masks are predicted.")
-    focal: float = Field(12.0, ge=0, description="Weight of the focal loss.")
-    dice: float = Field(1.0, ge=0, description="Weight of the dice loss.")
-    focal_alpha: float = Field(0.5, gt=0, lt=1, description="Focal loss: weight of positives.")
-    focal_gamma: float = Field(2.0, ge=0, description="Focal loss: exponent.")
+    queries_per_class: int = Field(
+        default=1, gt=0, description="Queries per class; a class mask is their smooth maximum."
+    )
+    frames: Literal["last", "all"] = Field(
+        default="last", description="Frames of a training clip whose masks are predicted."
+    )
+    focal: float = Field(default=12.0, ge=0, description="Weight of the focal loss.")
+    dice: float = Field(default=1.0, ge=0, description="Weight of the dice loss.")
+    focal_alpha: float = Field(default=0.5, gt=0, lt=1, description="Focal loss: weight of positives.")
+    focal_gamma: float = Field(default=2.0, ge=0, description="Focal loss: exponent.")
 
     @model_validator(mode="after")
     def _consistent(self) -> MapConfig:
@@ -170,31 +218,43 @@ class MapConfig(_Section):
 class TrackerThresholds(_Section):
     """Life cycle of tracks at test time."""
 
-    birth: float = Field(0.35, ge=0, le=1, description="A detection query with at least this score starts a track.")
-    keep: float = Field(0.2, ge=0, le=1, description="Below this score a track misses; at or above it is reported.")
-    max_misses: int = Field(3, gt=0, description="A track with this many misses in a row ends.")
-    suppression_m: float = Field(1.5, ge=0, description="No birth nearer than this to a live track or a stronger birth (metres).")
-    duplicate_m: float = Field(0.8, ge=0, description="Of two tracks of one class nearer than this the weaker ends (metres).")
-    slots: int = Field(48, gt=0, description="Live tracks per scene at most.")
+    birth: float = Field(
+        default=0.35, ge=0, le=1, description="A detection query with at least this score starts a track."
+    )
+    keep: float = Field(
+        default=0.2, ge=0, le=1, description="Below this score a track misses; at or above it is reported."
+    )
+    max_misses: int = Field(default=3, gt=0, description="A track with this many misses in a row ends.")
+    suppression_m: float = Field(
+        default=1.5,
+        ge=0,
+        description="No birth nearer than this to a live track or a stronger birth (metres).",
+    )
+    duplicate_m: float = Field(
+        default=0.8, ge=0, description="Of two tracks of one class nearer than this the weaker ends (metres)."
+    )
+    slots: int = Field(default=48, gt=0, description="Live tracks per scene at most.")
 
 
 class BEVModelConfig(_Section):
     """The whole BEV model."""
 
-    image_height: int = Field(64, gt=0, description="Height of an input image (pixels).")
-    image_width: int = Field(112, gt=0, description="Width of an input image (pixels).")
-    cameras: int = Field(6, gt=0, description="Cameras per rig.")
-    bev_half_m: float = Field(25.0, gt=0, description="Half-width of the square BEV grid (metres).")
-    bev_cells: int = Field(50, gt=0, description="BEV cells per side.")
-    map_cells: int = Field(100, gt=0, description="Map canvas cells per side.")
-    num_classes: int = Field(7, gt=0, description="Tracking classes.")
-    map_classes: int = Field(4, gt=0, description="Map classes.")
-    norm_groups: int = Field(1, gt=0, description="Groups of the group normalisations; 1 is fastest on a CPU.")
+    image_height: int = Field(default=64, gt=0, description="Height of an input image (pixels).")
+    image_width: int = Field(default=112, gt=0, description="Width of an input image (pixels).")
+    cameras: int = Field(default=6, gt=0, description="Cameras per rig.")
+    bev_half_m: float = Field(default=25.0, gt=0, description="Half-width of the square BEV grid (metres).")
+    bev_cells: int = Field(default=50, gt=0, description="BEV cells per side.")
+    map_cells: int = Field(default=100, gt=0, description="Map canvas cells per side.")
+    num_classes: int = Field(default=7, gt=0, description="Tracking classes.")
+    map_classes: int = Field(default=4, gt=0, description="Map classes.")
+    norm_groups: int = Field(
+        default=1, gt=0, description="Groups of the group normalisations; 1 is fastest on a CPU."
+    )
     tap: Literal["queries", "memory", "bev"] = Field(
-        "queries",
+        default="queries",
         description="Tensors handed to methods: final queries of both formers; track queries and map memory; the BEV grid.",
     )
-    seed: int = Field(0, ge=0, description="Seed of the training-time noise inside the model.")
+    seed: int = Field(default=0, ge=0, description="Seed of the training-time noise inside the model.")
     backbone: BackboneConfig = BackboneConfig()
     encoder: EncoderConfig = EncoderConfig()
     track: TrackConfig = TrackConfig()
@@ -216,5 +276,7 @@ class BEVModelConfig(_Section):
             raise ValueError("norm_groups must divide every channel number of backbone, encoder and map")
         stride = 4 * 2 ** (len(self.backbone.widths) - 1)
         if self.image_height < stride or self.image_width < stride:
-            raise ValueError(f"image_height and image_width must be at least the backbone's stride ({stride})")
+            raise ValueError(
+                f"image_height and image_width must be at least the backbone's stride ({stride})"
+            )
         return self

@@ -47,7 +47,9 @@ class BEVUNet(nn.Module):
         inner = widths[0]
         for index, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             first = [ConvBlock(inner, width, groups, stride=2)] if index else []
-            self.down.append(nn.Sequential(*first, *(ResidualBlock(width, width, groups) for _ in range(depth))))
+            self.down.append(
+                nn.Sequential(*first, *(ResidualBlock(width, width, groups) for _ in range(depth)))
+            )
             inner = width
         pairs = list(zip(widths[1:], widths[:-1], strict=True))
         self.up = nn.ModuleList(nn.Conv2d(lower, upper, 1) for lower, upper in pairs)
@@ -121,7 +123,5 @@ def build_encoder(config: BEVModelConfig, image_channels: int, feature_hw: tuple
     """
     if config.encoder.kind == "bevformer":
         image_hw = (config.image_height, config.image_width)
-        return BEVFormerEncoder(
-            config.encoder, image_channels, config.bev_half_m, config.bev_cells, image_hw
-        )
+        return BEVFormerEncoder(config.encoder, image_channels, config.bev_half_m, config.bev_cells, image_hw)
     return LiftUNetEncoder(config, image_channels, feature_hw)

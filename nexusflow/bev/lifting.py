@@ -20,6 +20,8 @@ from nexusflow.bev.layers import full_precision
 
 __all__ = ["BilinearLift", "LiftGeometry", "lift_matrix", "pillar_points"]
 
+ROUNDED_DECIMALS = 3  # of the projections: far below a pixel anywhere on the grid
+
 
 class LiftGeometry(NamedTuple):
     """Sizes that fix the lifting besides the calibration: image and feature sizes (pixels), nearest depth (metres)."""
@@ -125,7 +127,12 @@ class BilinearLift(nn.Module):
     """
 
     def __init__(
-        self, half_m: float, cells: int, heights_m: tuple[float, ...], geometry: LiftGeometry, cached_rigs: int
+        self,
+        half_m: float,
+        cells: int,
+        heights_m: tuple[float, ...],
+        geometry: LiftGeometry,
+        cached_rigs: int,
     ) -> None:
         super().__init__()
         self.cells, self.heights = cells, len(heights_m)
@@ -135,7 +142,11 @@ class BilinearLift(nn.Module):
         self._cache: OrderedDict[bytes, tuple[_Bags, _Bags]] = OrderedDict()
 
     def _matrices(self, ego2img_N44: np.ndarray) -> tuple[_Bags, _Bags]:
-        """Return the matrix of a rig and its transpose."""
+        """Return the matrix of a rig and its transpose.
+
+        Projections are rounded first, so that rounding noise in equal calibrations neither misses the cache nor makes results depend on what is in it.
+        """
+        ego2img_N44 = np.round(ego2img_N44, ROUNDED_DECIMALS) + 0.0
         key = ego2img_N44.tobytes()
         found = self._cache.pop(key, None)
         if found is None:

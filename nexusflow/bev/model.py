@@ -108,9 +108,7 @@ class BEVModel(nn.Module):
             warped = warp_grid(grid_BCHW, ego_motion(new_B44, old_B44), self.config.bev_half_m)
         return self.encoder(features_BNChw, ego2img_BN44, warped)
 
-    def _encode(
-        self, images_BTNCHW: Tensor, ego2img_BTN44: Tensor, ego2global_BT44: Tensor
-    ) -> list[Tensor]:
+    def _encode(self, images_BTNCHW: Tensor, ego2img_BTN44: Tensor, ego2global_BT44: Tensor) -> list[Tensor]:
         """Return the BEV grids of all frames of the clips, each fused with the one before."""
         batch, length = images_BTNCHW.shape[:2]
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self._frozen_encoder):
@@ -148,7 +146,8 @@ class BEVModel(nn.Module):
             truth = truth.masked(self.config.bev_half_m)
         if single_frame:
             images_BTNCHW, ego2img_BTN44, ego2global_BT44, timestamps_BT = (
-                x.flatten(0, 1)[:, None] for x in (images_BTNCHW, ego2img_BTN44, ego2global_BT44, timestamps_BT)
+                x.flatten(0, 1)[:, None]
+                for x in (images_BTNCHW, ego2img_BTN44, ego2global_BT44, timestamps_BT)
             )
             truth = None if truth is None else truth.as_single_frames()
         grids = self._encode(images_BTNCHW, ego2img_BTN44, ego2global_BT44)

@@ -72,6 +72,7 @@ def _comparison(configuration: Configuration, layout: Layout, seeds: list[int]) 
         _figure_paths(layout, "comparison"),
         part.confidence,
         configuration.paper.style.dpi,
+        configuration.paper.style.width_in,
     )
 
 
@@ -94,6 +95,7 @@ def _gap_sweep(configuration: Configuration, layout: Layout, seeds: list[int]) -
         layout.base / "gap_sweep.csv",
         _figure_paths(layout, "gap_sweep"),
         dpi=configuration.paper.style.dpi,
+        width_in=configuration.paper.style.width_in,
     )
 
 
@@ -116,8 +118,9 @@ def _collapse(configuration: Configuration, layout: Layout, seeds: list[int]) ->
     from nexusflow.paper.collapse import write_collapse
 
     runs = _logged(layout, configuration.paper.collapse.runs, seeds)
-    dpi = configuration.paper.style.dpi
-    write_collapse(runs, _figure_paths(layout, "collapse"), dpi, _source(configuration, seeds))
+    style = configuration.paper.style
+    source = _source(configuration, seeds)
+    write_collapse(runs, _figure_paths(layout, "collapse"), style.dpi, source, style.width_in)
 
 
 def _learning_curves(configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
@@ -127,8 +130,10 @@ def _learning_curves(configuration: Configuration, layout: Layout, seeds: list[i
     write_learning_curves(
         _logged(layout, part.runs, seeds),
         _figure_paths(layout, "learning_curves"),
+        panels=part.panels,
         smoothing=part.smoothing,
         dpi=configuration.paper.style.dpi,
+        width_in=configuration.paper.style.width_in,
         source=_source(configuration, seeds),
     )
 
@@ -143,6 +148,8 @@ def _figure6(configuration: Configuration, layout: Layout, seeds: list[int]) -> 
         score_threshold=part.score_threshold,
         match_m=part.match_m,
         max_rings=part.max_rings,
+        width_in=style.width_in,
+        show_truth=part.show_truth,
         dpi=style.dpi,
     )
 

@@ -116,7 +116,7 @@ def _tracks_of(
 
 
 def official_split(split: str, version: str) -> str:
-    """Name the split that the devkit knows: in "v1.0-mini", "train" and "val" mean "mini_train" and "mini_val".
+    """Name the split for the devkit: in "v1.0-mini", "train" and "val" stand for "mini_train", "mini_val".
 
     Args:
         split: split name.

@@ -22,6 +22,7 @@ from typing import Any
 from nexusflow.core.errors import UserError
 from nexusflow.core.progress import track
 from nexusflow.evaluation.constants import TRACKING_CLASSES
+from nexusflow.evaluation.ground_truth import official_split, split_scenes
 from nexusflow.evaluation.predictions import read_tracking
 
 __all__ = ["evaluate_tracking", "official_class_range", "resolve_class_range"]
@@ -101,13 +102,9 @@ def _load_tracks(
     from nuscenes.eval.common import loaders
     from nuscenes.eval.tracking.data_classes import TrackingBox, TrackingConfig
     from nuscenes.eval.tracking.loaders import create_tracks
-    from nuscenes.utils.splits import create_splits_scenes
 
-    names = create_splits_scenes().get(split)
-    if names is None:
-        raise UserError(
-            f"There is no split '{split}'; set evaluation.split to an official one, such as 'val'."
-        )
+    split = official_split(split, version)
+    names = split_scenes(split)
     if not (Path(data_root) / version).is_dir():
         raise UserError(f"{data_root} has no tables '{version}'; generate or download the data set first.")
     config = TrackingConfig.deserialize(settings)

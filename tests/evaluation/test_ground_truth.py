@@ -8,7 +8,7 @@ import pytest
 
 from nexusflow.core.errors import UserError
 from nexusflow.evaluation.constants import TRACKING_CLASSES
-from nexusflow.evaluation.ground_truth import load_ground_truth, split_scenes
+from nexusflow.evaluation.ground_truth import load_ground_truth, official_split, split_scenes
 from nexusflow.evaluation.tracking import official_class_range
 from tests.evaluation.world import VERSION, Thing, prediction, write_world
 
@@ -62,6 +62,12 @@ def test_other_scenes_can_be_left_out(world: Path) -> None:
     assert load_ground_truth(world, VERSION, "train").timeline.scenes == ["scene-0001"]
     with pytest.raises(UserError, match="none of the wanted scenes"):
         load_ground_truth(world, VERSION, "val", ["scene-0001"])
+
+
+def test_mini_has_its_own_splits() -> None:
+    assert official_split("val", "v1.0-mini") == "mini_val" and len(split_scenes("mini_val")) == 2
+    assert official_split("mini_val", "v1.0-mini") == "mini_val"
+    assert official_split("val", VERSION) == "val"
 
 
 def test_unusable_data_is_named(world: Path) -> None:

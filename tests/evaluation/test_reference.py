@@ -79,3 +79,7 @@ def test_reference_is_a_prediction_folder(tmp_path: Path) -> None:
 def test_missing_split_is_named() -> None:
     with pytest.raises(UserError, match="no scene of split 'test'"):
         frames_of_split(small_cache(), "test")
+
+
+def test_mini_splits_are_found_under_either_name() -> None:
+    assert frames_of_split(small_cache(), "mini_val").tolist() == [3, 4, 5, 9, 10, 11]

@@ -4,6 +4,7 @@
 rule table2:
     input:
         lambda w: pipeline.paper_inputs("table2", w.scale),
+        "nexusflow/paper/published.yaml",
     output:
         "results/{scale}/table2.csv",
         "results/{scale}/table2.md",

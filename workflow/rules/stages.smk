@@ -35,3 +35,15 @@ rule stage_analysis:
 rule stage_paper:
     input:
         expand("results/{name}", name=pipeline.targets),
+
+
+rule snapshot:
+    # On request only: a dated copy of the default scale's tables and figures for the README.
+    input:
+        expand("results/{name}", name=pipeline.targets),
+    output:
+        "docs/results/README.md",
+    log:
+        f"results/{here}/logs/snapshot.log",
+    shell:
+        "nexusflow snapshot 2>&1 | tee {log:q}"

@@ -95,4 +95,6 @@ def make_pseudo_tracks(
     valid_BQ = valid_BQ & ~(negative & (near < CLEARANCE_M))
     labels_BQ = truth.labels_BG.clamp(min=0).gather(1, index_BQ)
     targets = torch.where(negative, BACKGROUND, index_BQ).masked_fill(~valid_BQ, IGNORED)
-    return PseudoTracks(torch.cat([centre, rest], -1), _probabilities(labels_BQ, classes, rng), targets, valid_BQ)
+    return PseudoTracks(
+        torch.cat([centre, rest], -1), _probabilities(labels_BQ, classes, rng), targets, valid_BQ
+    )

@@ -49,7 +49,9 @@ class TrackFormer(nn.Module):
     def _jitter(self, code_BS10: Tensor, rng: torch.Generator) -> Tensor:
         """Move propagated references a little, as noisy velocities will at test time."""
         noise = torch.randn(*code_BS10.shape[:2], 2, generator=rng).to(code_BS10.device)
-        return torch.cat([code_BS10[..., :2] + noise * self.config.track.propagation_noise_m, code_BS10[..., 2:]], -1)
+        return torch.cat(
+            [code_BS10[..., :2] + noise * self.config.track.propagation_noise_m, code_BS10[..., 2:]], -1
+        )
 
     def forward(
         self,
@@ -96,7 +98,11 @@ class TrackFormer(nn.Module):
         return frame
 
     def _targets(
-        self, frame: TrackFrameOutput, slots: TrackSlots | None, truth: FrameTruth, pseudo: PseudoTracks | None
+        self,
+        frame: TrackFrameOutput,
+        slots: TrackSlots | None,
+        truth: FrameTruth,
+        pseudo: PseudoTracks | None,
     ) -> Tensor:
         """Collect the targets of all groups of queries, layer by layer."""
         layers = len(frame.logits_LBQK)

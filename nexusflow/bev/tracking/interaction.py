@@ -31,9 +31,7 @@ def propagate_slots(slots: TrackSlots, motion_B44: Tensor, seconds_B: Tensor) ->
     """
     with full_precision(motion_B44):
         code = transform_code(advance_code(slots.code_BS10, seconds_B), motion_B44)
-    return TrackSlots(
-        slots.content_BSD, code, slots.probs_BSK, slots.ids_BS, slots.valid_BS, slots.misses_BS
-    )
+    return TrackSlots(slots.content_BSD, code, slots.probs_BSK, slots.ids_BS, slots.valid_BS, slots.misses_BS)
 
 
 class QueryInteraction(nn.Module):

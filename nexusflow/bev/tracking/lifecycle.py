@@ -28,7 +28,9 @@ def empty_slots(batch: int, slots: int, dim: int, classes: int, device: torch.de
     )
 
 
-def _take(frame: TrackFrameOutput, order_BS: Tensor, ids: Tensor, valid: Tensor, misses: Tensor) -> TrackSlots:
+def _take(
+    frame: TrackFrameOutput, order_BS: Tensor, ids: Tensor, valid: Tensor, misses: Tensor
+) -> TrackSlots:
     """Fill slots with the chosen live queries."""
 
     def pick(x: Tensor) -> Tensor:
@@ -80,14 +82,18 @@ def carry_by_truth(
     rank_BQ = torch.where(idle_BQ, scores_BQ, -1.0).argsort(-1, descending=True).argsort(-1)
     false_BQ = idle_BQ & (rank_BQ < wanted_B1)
     if config.hidden_propagation == "scores":
-        false_BQ = false_BQ | (~truth.visible_B[:, None] & (scores_BQ >= HIDDEN_SCORE) & frame.valid_BQ[:, :live])
+        false_BQ = false_BQ | (
+            ~truth.visible_B[:, None] & (scores_BQ >= HIDDEN_SCORE) & frame.valid_BQ[:, :live]
+        )
     priority = tracked_BQ.float() + 2.0 * kept_BQ + 1.0 * false_BQ + scores_BQ * 0.5
     valid_BQ = kept_BQ | false_BQ
     order = torch.where(valid_BQ, priority, -1.0).topk(min(config.train_slots, live), dim=1).indices
     return _take(frame, order, ids_BQ, valid_BQ, torch.zeros_like(ids_BQ))
 
 
-def _births(scores_BQ: Tensor, centres_BQ2: Tensor, blocked_BQ: Tensor, thresholds: TrackerThresholds) -> Tensor:
+def _births(
+    scores_BQ: Tensor, centres_BQ2: Tensor, blocked_BQ: Tensor, thresholds: TrackerThresholds
+) -> Tensor:
     """Choose new tracks greedily by score, none near a stronger one."""
     order = scores_BQ.argsort(dim=1, descending=True, stable=True)
     sorted_centres = centres_BQ2.gather(1, order[..., None].expand(-1, -1, 2))
@@ -118,7 +124,11 @@ def update_tracks(
     detections = frame.detections
     scores_BQ, labels_BQ = frame.logits_LBQK[-1].sigmoid().max(-1)
     centres_BQ2 = frame.codes_LBQ10[-1, ..., :2]
-    score_BS, label_BS, centre_BS2 = scores_BQ[:, detections:], labels_BQ[:, detections:], centres_BQ2[:, detections:]
+    score_BS, label_BS, centre_BS2 = (
+        scores_BQ[:, detections:],
+        labels_BQ[:, detections:],
+        centres_BQ2[:, detections:],
+    )
     misses_BS = torch.where(score_BS >= thresholds.keep, 0, slots.misses_BS + 1)
     alive_BS = slots.valid_BS & (misses_BS < thresholds.max_misses)
     near_BSS = torch.cdist(centre_BS2, centre_BS2) < thresholds.duplicate_m
@@ -138,6 +148,8 @@ def update_tracks(
     reported_BQ = torch.cat([born, seen_BS], 1)
     # Live tracks keep their slots first; births take what is left, strongest first.
     priority = torch.cat([scores_BQ[:, :detections], 1.0 + score_BS], 1)
-    order = torch.where(valid_BQ, priority, -1.0).topk(min(thresholds.slots, valid_BQ.shape[1]), dim=1).indices
+    order = (
+        torch.where(valid_BQ, priority, -1.0).topk(min(thresholds.slots, valid_BQ.shape[1]), dim=1).indices
+    )
     kept = _take(frame, order, ids_BQ, valid_BQ, misses_BQ)
     return kept, reported_BQ.gather(1, order) & kept.valid_BS, next_id_B + born.sum(-1)

@@ -32,7 +32,9 @@ def matching_cost(
     p = log_p.exp()
     positive = config.focal_alpha * (1 - p) ** config.focal_gamma * -log_p
     negative = (1 - config.focal_alpha) * p**config.focal_gamma * -log_not_p
-    labels = truth.labels_BG.clamp(min=0)[None, :, None].expand(len(logits_LBQK), -1, logits_LBQK.shape[2], -1)
+    labels = truth.labels_BG.clamp(min=0)[None, :, None].expand(
+        len(logits_LBQK), -1, logits_LBQK.shape[2], -1
+    )
     focal = (positive - negative).gather(-1, labels)
     weights = torch.tensor(config.code_weights[:8], device=codes_LBQ10.device)
     wanted = boxes_to_code(truth.boxes_BG9)[..., :8] * weights

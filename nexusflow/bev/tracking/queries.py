@@ -63,7 +63,11 @@ class HeatMapQueries(nn.Module):
 
     def __init__(self, config: BEVModelConfig) -> None:
         super().__init__()
-        self.count, self.half_m, self.cells = config.track.detection_queries, config.bev_half_m, config.bev_cells
+        self.count, self.half_m, self.cells = (
+            config.track.detection_queries,
+            config.bev_half_m,
+            config.bev_cells,
+        )
         channels, dim = config.encoder.channels, config.track.dim
         self.trunk = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),

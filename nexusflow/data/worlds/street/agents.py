@@ -45,7 +45,7 @@ _PAINT = {
 
 @dataclass(frozen=True)
 class Body:
-    """What stays the same about a road user: class, (length, width, height) m, two RGB colours, rider or not."""
+    """What stays the same about a road user: class, (length, width, height) m, two RGB colours, rider."""
 
     kind: str
     size_3: tuple[float, float, float]

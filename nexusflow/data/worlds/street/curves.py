@@ -64,7 +64,7 @@ def bent_curve(
         The curve.
     """
     step = 1.0
-    s = np.arange(int(round(length_m / step)) + 1) * step
+    s = np.arange(round(length_m / step) + 1) * step
     phases = rng.uniform(0, 2 * np.pi, 2)
     strength = rng.uniform(0.3, 1.0, 2)
     periods = rng.uniform((150.0, 80.0), (260.0, 130.0))

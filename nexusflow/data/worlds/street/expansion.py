@@ -18,8 +18,8 @@ from nexusflow.data.worlds.street.surfaces import Surfaces
 __all__ = ["vector_map", "write_base_mask"]
 
 _LISTS = (
-    "polygon", "line", "node", "drivable_area", "road_segment", "road_block", "lane", "ped_crossing", "walkway",
-    "stop_line", "carpark_area", "road_divider", "lane_divider", "traffic_light", "lane_connector",
+    "polygon", "line", "node", "drivable_area", "road_segment", "road_block", "lane", "ped_crossing",
+    "walkway", "stop_line", "carpark_area", "road_divider", "lane_divider", "traffic_light", "lane_connector",
 )  # fmt: skip
 MASK_CELL_M = 0.1
 
@@ -140,7 +140,7 @@ def write_base_mask(plan: LocationPlan, streets: Sequence[Surfaces], path: Path)
             pixels = [
                 np.round(np.stack([r[:, 0], plan.canvas_m[1] - r[:, 1]], 1) / MASK_CELL_M) for r in rings
             ]
-            cv2.fillPoly(mask, [p.astype(np.int32) for p in pixels], 255)
+            cv2.fillPoly(mask, [p.astype(np.int32) for p in pixels], (255.0,))
     done, encoded = cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_COMPRESSION, 3])
     assert done
     path.write_bytes(encoded.tobytes())

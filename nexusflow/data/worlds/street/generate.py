@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -107,10 +106,12 @@ def _check_target(root: Path) -> None:
     """Refuse to replace a folder that holds anything but a world."""
     if not root.exists():
         return
-    strangers = sorted(set(os.listdir(root)) - _OWN_ENTRIES) if root.is_dir() else [root.name]
+    strangers = (
+        sorted({entry.name for entry in root.iterdir()} - _OWN_ENTRIES) if root.is_dir() else [root.name]
+    )
     if strangers:
         raise UserError(
-            f"{root} holds {strangers[0]}, which is no part of a generated street world; choose an empty folder."
+            f"{root} holds {strangers[0]}, which is no part of a street world; choose an empty folder."
         )
 
 
@@ -165,8 +166,8 @@ def generate_street_world(config: StreetWorldConfig, root: Path, workers: int) -
         workers: processes, at least 1.
 
     Raises:
-        UserError: if the config asks for more scenes than have official names, if `workers` is below 1, or if `root`
-            holds something else or cannot be written.
+        UserError: if the config asks for more scenes than have official names, if `workers` is below 1, or
+            if `root` holds something else or cannot be written.
     """
     root = Path(root)
     if workers < 1:

@@ -149,5 +149,5 @@ def paint_ground(street: Street, surfaces: Surfaces, seed: int, cell_m: float) -
         _paint_crossing(painter, crossing, street)
     fine = _speckle(painter.image, rng)
     size = (fine.shape[1] // _COARSE, fine.shape[0] // _COARSE)
-    coarse = cv2.resize(fine, size, interpolation=cv2.INTER_AREA)
+    coarse = np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), np.uint8)
     return Ground(fine, coarse, low, cell_m, verge)

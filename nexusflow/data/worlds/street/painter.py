@@ -53,8 +53,8 @@ def paint_order(poses_M3: Array, size_M2: Array, eye_2: Array) -> list[int]:
         eye_2: where the camera is.
 
     Returns:
-        Indices in painting order: exact for boxes that a side plane of one of them separates and whose directions
-        overlap, farthest first otherwise.
+        Indices in painting order: exact for boxes that a side plane of one of them separates and whose
+        directions overlap, farthest first otherwise.
     """
     count = len(poses_M3)
     if count == 0:

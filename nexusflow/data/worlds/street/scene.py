@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexusflow.data.worlds.street.agents import CATEGORIES, Agent
+from nexusflow.data.worlds.street.backdrop import Backdrop, Rays, cast_rays
 from nexusflow.data.worlds.street.config import StreetWorldConfig
 from nexusflow.data.worlds.street.ground import Ground, paint_ground
 from nexusflow.data.worlds.street.lanes import FRAME_S
 from nexusflow.data.worlds.street.layout import ScenePlan, StreetPlan
 from nexusflow.data.worlds.street.lidar import sweep
-from nexusflow.data.worlds.street.render import Backdrop, Rays, Rendering, cast_rays, render_view
+from nexusflow.data.worlds.street.render import Rendering, render_view
 from nexusflow.data.worlds.street.rig import LIDAR_CHANNEL, build_rig
 from nexusflow.data.worlds.street.scenery import Scenery, build_scenery
 from nexusflow.data.worlds.street.seeds import generator, token
@@ -185,7 +186,12 @@ class _Writer:
 
     def close(self, agents: tuple[Agent, ...], weather: str) -> SceneResult:
         """Add the instances and the scene."""
+        dropped: set[str] = set()
         for index, chain in self.history.items():
+            # as in nuScenes, what no sensor ever hits is not annotated
+            if not any(record["num_lidar_pts"] for record in chain):
+                dropped.add(chain[0]["instance_token"])
+                continue
             self.put(
                 "instance",
                 {
@@ -198,6 +204,8 @@ class _Writer:
                     "last_annotation_token": chain[-1]["token"],
                 },
             )
+        annotations = self.result.tables["sample_annotation"]
+        annotations[:] = [record for record in annotations if record["instance_token"] not in dropped]
         samples = self.result.tables["sample"]
         self.put(
             "scene",

@@ -106,7 +106,7 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Arm:
-    """A side street: its road, the junction's place on the main street, its side (+1 left), its own crossing."""
+    """A side street: road, the junction's place on the main street, side (+1 left), own crossing."""
 
     way: Carriageway
     junction_m: float
@@ -201,11 +201,11 @@ def build_street(plan: StreetPlan, style: Style, seed: int) -> Street:
         lane_width = 3.1 + 0.5 * u[0]
         skew = 0.13 * (2 * u[1] - 1)
         sides = (1 if u[3] < 0.5 else -1,) if style.chance("one_armed", u[2]) else (1, -1)
-        arms += [_arm(bare, style, s, d, skew, lane_width, u[4 + (d > 0)] < 0.9) for d in sides]
+        arms += [_arm(bare, style, s, d, skew, lane_width, u[4 + (d > 0)] < 0.5) for d in sides]
         half = lane_width / math.cos(skew) + bare.edge_m(1) * math.tan(abs(skew)) + FILLET_M
         cut = [half, half]
         for k, (sign, uniform) in enumerate(zip((-1, 1), u[6:8], strict=True)):
-            if uniform < 0.8:
+            if uniform < 0.4:
                 crossing_s.append(s + sign * (half + CROSSING_DEPTH_M / 2))
                 cut[k] += CROSSING_DEPTH_M + STOP_GAP_M
         if previous is not None and s - previous > 40.0 and style.chance("mid_crossing", u[8]):

@@ -1,37 +1,50 @@
 """The domain dial: everything in which the two cities differ, and by how much.
 
-Boston is the fixed end. Singapore's value of every row below is ``boston + gap · (singapore − boston)`` with the two ends
-tabulated here, so at gap 0 both cities are drawn from the same distributions and each difference grows without jumps.
+Boston is the fixed end. Singapore's value of every row below is ``boston + gap · (singapore − boston)`` with
+the two ends tabulated in this file, so at gap 0 both cities are drawn from the same distributions and each
+difference grows without jumps. Yes/no features compare a fixed random number with a probability that moves.
 
-========================  ==========================================================================================
-rows                      what changes, and how it follows the dial
-========================  ==========================================================================================
-``keep_left``             probability that a street keeps left, 0 → 1. Each street has a fixed uniform number u and
-                          keeps left where u < probability: once left at some gap, left at every larger one.
-``two_lanes``             probability of a second lane per direction (fixed u per side of a street).
-``parking``               probability of a parking lane per side (fixed u).
-``one_armed``             probability that a side street joins from one side only (fixed u).
-``mid_crossing``          probability of a crossing between two junctions (fixed u).
-``lane_width``, ``pavement_width``, ``verge_width``, ``junction_spacing``, ``bend``
-                          geometry of streets, metres (bend: amplitude of the curvature, 1/m), linear.
-``dash``, ``dash_gap``, ``line_width``, ``bar_period``
-                          pattern of painted lines and zebra bars, metres, linear.
-``edge_line``, ``ladder``  opacity of the yellow kerb line and of the lines that frame a crossing, linear.
-``rgb_*``                 colours of asphalt, pavement, kerb, verge, road divider, lane divider, kerb line, sky,
-                          foliage and haze, linear in RGB.
-``PALETTES``              building, vehicle, bus, truck, trailer and clothes colours: entry k of one end blends into entry
-                          k of the other; the index is a fixed draw per object.
-``building_*``            height, width, and gap between buildings, metres; ``window``: contrast of window bands.
-``tree_*``                spacing, crown radius and height of trees, metres, linear.
-``light_*``, ``contrast``, ``haze``, ``sun_height``
-                          gain per colour channel, contrast, haze per metre, elevation of the sun, linear.
-``mix_*``, ``park_*``     weights of the classes among moving and parked vehicles, linear.
-``walkers``, ``cyclists``, ``headway``, ``speed``
-                          pedestrians per 100 m of pavement, cyclists per 100 m of lane, gap between vehicles (m),
-                          desired speed (m/s), linear.
-``WEATHER``               probabilities of clear, overcast, rain and dusk: with a fixed number u per scene, the scene
-                          takes its Boston weather where u ≥ gap and its Singapore weather where u < gap.
-========================  ==========================================================================================
+====================  ====================================================================================
+rows                  what changes, and how it follows the dial
+====================  ====================================================================================
+``keep_left``         probability that a street keeps left, 0 → 1: it does where its fixed uniform number
+                      u < probability, so once left at some gap it stays left at every larger one
+``two_lanes``         probability of a second lane per direction (a fixed u per side of a street)
+``parking``           probability of a parking lane (a fixed u per side)
+``one_armed``         probability that a side street joins from one side only (a fixed u per junction)
+``mid_crossing``      probability of a crossing between two junctions (a fixed u per pair)
+``lane_width``        metres, linear
+``pavement_width``    metres, linear
+``verge_width``       metres between pavement and buildings, linear
+``junction_spacing``  metres, linear
+``bend``              amplitude of the curvature, 1/m, linear
+``dash``              length of dashes, and ``dash_gap`` between them, metres, linear
+``line_width``        width of painted lines, metres, linear
+``bar_period``        distance of zebra bars, metres, linear
+``edge_line``         opacity of the yellow line along kerbs, linear
+``ladder``            opacity of the lines that frame a crossing, linear
+``rgb_*``             colours of asphalt, pavement, kerb, verge, road divider, lane divider, crossing, kerb
+                      line, sky and foliage, linear in RGB
+``PALETTES``          colours of buildings, cars, buses, trucks (cab, cargo), trailers, clothes, cyclists:
+                      entry k of one end blends into entry k of the other, k is a fixed draw per object
+``building_*``        mean height, width and gap of buildings, metres, linear
+``window``            contrast of window bands, linear
+``tree_*``            mean spacing, crown radius and height of trees, metres, linear
+``light_*``           gain of the red, green and blue channel, linear
+``contrast``          contrast about mid-grey, linear
+``haze``              share of the horizon's colour taken on per metre, linear
+``sun_height``        elevation of the sun, rad, linear
+``mix_*``             weights of the classes among moving and waiting vehicles, linear
+``park_*``            weights of the classes among parked vehicles, linear
+``walkers``           pedestrians per 100 m of pavement, linear
+``cyclists``          cyclists per 100 m of street and direction, linear
+``headway``           mean gap between vehicles at the start, metres, linear
+``speed``             mean desired speed, m/s, linear
+``WEATHER``           probabilities of clear, overcast, rain and dusk: by a fixed number u per scene, it draws
+                      its Boston weather where u ≥ gap and its Singapore weather where u < gap
+====================  ====================================================================================
+
+What the dial does not move: sizes and shapes of road users, the camera rig, how people and vehicles behave.
 """
 
 from __future__ import annotations
@@ -51,7 +64,7 @@ _DIALS: dict[str, Ends] = {
     "two_lanes": (0.60, 0.80),
     "parking": (0.70, 0.45),
     "one_armed": (0.30, 0.55),
-    "mid_crossing": (0.55, 0.45),
+    "mid_crossing": (0.40, 0.30),
     "lane_width": (3.35, 3.05),
     "pavement_width": (4.2, 3.8),
     "verge_width": (8.0, 10.0),
@@ -77,18 +90,18 @@ _DIALS: dict[str, Ends] = {
     "haze": (0.0012, 0.0040),
     "sun_height": (0.70, 1.15),
     "mix_car": (0.38, 0.32),
-    "mix_truck": (0.17, 0.15),
-    "mix_bus": (0.15, 0.20),
-    "mix_trailer": (0.13, 0.11),
+    "mix_truck": (0.08, 0.08),
+    "mix_bus": (0.16, 0.20),
+    "mix_trailer": (0.16, 0.14),
     "mix_motorcycle": (0.17, 0.22),
     "park_car": (0.40, 0.36),
-    "park_truck": (0.13, 0.13),
+    "park_truck": (0.11, 0.11),
     "park_bus": (0.10, 0.13),
-    "park_trailer": (0.23, 0.21),
+    "park_trailer": (0.27, 0.25),
     "park_motorcycle": (0.14, 0.17),
-    "walkers": (4.6, 5.2),
-    "cyclists": (1.7, 1.5),
-    "headway": (19.0, 17.0),
+    "walkers": (3.3, 3.8),
+    "cyclists": (1.6, 1.4),
+    "headway": (25.0, 22.5),
     "speed": (7.5, 6.5),
 }
 

@@ -13,6 +13,7 @@ from nexusflow.data.worlds.street.streets import FILLET_M, Carriageway, Street
 __all__ = ["Surfaces", "build_surfaces"]
 
 _OVERLAP_M = 0.05  # neighbouring road segments overlap a little, so that their union has no slits
+_LANE_MARGIN_M = 0.1  # lanes stay this far inside the road surface, so that its outline is not frayed
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def build_surfaces(street: Street) -> Surfaces:
             road_dividers.append(way.curve.line(s0, s1, 0.0))
             offsets = way.divider_offsets() + way.parking_offsets()
             lane_dividers += [way.curve.line(s0, s1, y) for y in offsets]
-            half = way.lane_width_m / 2
+            half = way.lane_width_m / 2 - _LANE_MARGIN_M
             lanes += [
                 Polygon(way.curve.ribbon(s0, s1, lane.lateral_m - half, lane.lateral_m + half))
                 for lane in way.lanes()

@@ -69,7 +69,8 @@ def _pavement_people(
     street: Street, rng: np.random.Generator, key_frames: int, density: float
 ) -> list[Agent]:
     """Walkers on fixed tracks of both pavements, people who stand near the kerb, bicycles left there."""
-    agents, main, length = [], street.main, street.plan.length_m
+    agents: list[Agent] = []
+    main, length = street.main, street.plan.length_m
     times = np.arange(key_frames) * FRAME_S
     scale = (street.pavement_m - 2.5) / 1.5
     for sign in (1, -1):
@@ -100,7 +101,8 @@ def _pavement_people(
 
 def _parked(street: Street, rng: np.random.Generator, key_frames: int, density: float) -> list[Agent]:
     """Vehicles in the parking lanes, clear of junctions and crossings."""
-    agents, main = [], street.main
+    agents: list[Agent] = []
+    main = street.main
     for sign, count, width in zip((1, -1), main.counts, main.parking_m, strict=True):
         if width == 0.0:
             continue
@@ -118,7 +120,7 @@ def _parked(street: Street, rng: np.random.Generator, key_frames: int, density: 
                 yaw = main.curve.heading(middle) + (0.0 if ahead > 0 else np.pi) + rng.normal(0, 0.02)
                 pose = np.tile([*xy, yaw], (key_frames, 1))
                 agents.append(Agent(f"parked-{sign}-{len(agents)}", body, pose, parked=True))
-                s += length + 1.0 + rng.exponential(9.0 / density)
+                s += length + 1.0 + rng.exponential(10.0 / density)
     return agents
 
 

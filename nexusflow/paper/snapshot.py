@@ -1,0 +1,63 @@
+"""Copies the tables and figures of a scale into docs/results, with the date and provenance of the runs behind them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nexusflow.core.errors import UserError
+from nexusflow.core.files import atomic_path, read_json, sha256_file, write_text
+
+__all__ = ["write_snapshot"]
+
+_ENDINGS = (".csv", ".md", ".png")
+
+
+def _run_line(provenance: dict[str, Any]) -> str:
+    seconds, steps = provenance["train_seconds"], provenance["steps"]
+    cells = [provenance["run"], provenance["seed"], steps, f"{seconds:.0f}", provenance["precision"]]
+    cells += [f"`{provenance['code']}`", f"`{provenance['data'][:12]}`", provenance["finished"][:10]]
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def write_snapshot(source: Path, provenance_files: Sequence[Path], destination: Path) -> None:
+    """Copy tables and figures and write a page that says which runs they are made of.
+
+    Args:
+        source: results folder of a scale.
+        provenance_files: provenance of every run behind the tables.
+        destination: folder for the copies and their README.md.
+
+    Raises:
+        UserError: if there is nothing to copy.
+    """
+    files = sorted(path for path in source.iterdir() if path.suffix in _ENDINGS)
+    if not files:
+        raise UserError(f"{source} holds no table or figure; run `snakemake --cores all` first.")
+    for path in files:
+        with atomic_path(destination / path.name) as temporary:
+            shutil.copyfile(path, temporary)
+    runs = [read_json(path) for path in sorted(provenance_files)]
+    dates = sorted(run["finished"][:10] for run in runs)
+    versions = ", ".join(f"{name} {number}" for name, number in sorted(runs[0]["versions"].items()))
+    lines = [
+        f"# Results of the `{runs[0]['scale']}` scale",
+        "",
+        f"Copied by `snakemake --cores all snapshot`; the runs ended between {dates[0]} and {dates[-1]}.",
+        f"One CPU thread per run; {versions}.",
+        "",
+        "| run | seed | steps | training seconds | precision | code | data | finished |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(_run_line(run) for run in runs),
+        "",
+        "| file | sha256 |",
+        "| --- | --- |",
+        *(
+            f"| [{path.name}]({path.name}) | `{sha256_file(destination / path.name)[:16]}` |"
+            for path in files
+        ),
+        "",
+    ]
+    write_text(destination / "README.md", "\n".join(lines))

@@ -1,1 +1,1 @@
-"""UniAD-style bird's-eye-view model: cameras → BEV grid → tracking and mapping formers, with taps for methods."""
+"""UniAD-style bird's-eye-view model: cameras → BEV grid → tracking and mapping formers, with taps."""

@@ -48,7 +48,8 @@ class EncoderConfig(_Section):
 
     kind: Literal["lift_unet", "bevformer"] = Field(
         default="lift_unet",
-        description="lift_unet: precomputed bilinear lifting and a small U-Net; bevformer: layers of temporal "
+        description="lift_unet: precomputed bilinear lifting and a small U-Net; bevformer: layers of "
+        "temporal "
         "self-attention, spatial cross-attention and feed-forward, as in the paper's model.",
     )
     channels: int = Field(default=64, gt=0, description="Channels of the BEV grid.")
@@ -117,7 +118,8 @@ class TrackConfig(_Section):
     ffn_channels: int = Field(default=128, gt=0, description="Hidden channels of the feed-forward parts.")
     query_init: Literal["heatmap", "learned"] = Field(
         default="heatmap",
-        description="heatmap: detection queries start at the peaks of a BEV heat map; learned: embeddings with "
+        description="heatmap: detection queries start at the peaks of a BEV heat map; learned: "
+        "embeddings with "
         "learned reference points, as in the paper's model.",
     )
     detection_queries: int = Field(default=30, gt=0, description="Fresh detection queries per frame.")
@@ -126,7 +128,8 @@ class TrackConfig(_Section):
     )
     cross_attention: Literal["pattern", "deformable"] = Field(
         default="pattern",
-        description="pattern: concatenated 3×3 BEV samples with learned offsets; deformable: softmax-weighted "
+        description="pattern: concatenated 3×3 BEV samples with learned offsets; deformable: "
+        "softmax-weighted "
         "points, as in the paper's model.",
     )
     pattern_spacing_m: float = Field(
@@ -135,14 +138,16 @@ class TrackConfig(_Section):
     points: int = Field(default=4, gt=0, description="deformable: points per head.")
     refinement: Literal["metric", "sigmoid"] = Field(
         default="metric",
-        description="metric: centres move by metres; sigmoid: in inverse-sigmoid space of the range, as in the paper's model.",
+        description="metric: centres move by metres; sigmoid: in inverse-sigmoid space of the range, as "
+        "in the paper's model.",
     )
     z_range_m: tuple[float, float] = Field(
         default=(-3.0, 5.0), description="Range of centre heights (metres)."
     )
     detection_targets: Literal["all", "newborn"] = Field(
         default="all",
-        description="all: detection queries are matched to all truth and do not see track queries; newborn: only "
+        description="all: detection queries are matched to all truth and do not see track queries; "
+        "newborn: only "
         "to objects that no track query carries, as in the paper's model.",
     )
     denoising_queries: int = Field(
@@ -168,7 +173,8 @@ class TrackConfig(_Section):
     )
     hidden_propagation: Literal["none", "scores"] = Field(
         default="none",
-        description="Samples without visible labels: none carries no track; scores carries queries by their own scores.",
+        description="Samples without visible labels: none carries no track; scores carries queries by "
+        "their own scores.",
     )
     heat_min_sigma_cells: float = Field(
         default=0.8, gt=0, description="Smallest standard deviation of a heat-map peak (cells)."
@@ -194,7 +200,8 @@ class MapConfig(_Section):
     )
     queries: Literal["class"] = Field(
         default="class",
-        description="class: a fixed number of queries per map class. Instance queries need instance-level truth, "
+        description="class: a fixed number of queries per map class. Instance queries need "
+        "instance-level truth, "
         "which rasterised class masks do not hold; only 'class' exists.",
     )
     queries_per_class: int = Field(
@@ -233,6 +240,20 @@ class TrackerThresholds(_Section):
     duplicate_m: float = Field(
         default=0.8, ge=0, description="Of two tracks of one class nearer than this the weaker ends (metres)."
     )
+    association: Literal["none", "detection"] = Field(
+        default="detection",
+        description="detection: tracks take over the detection query of their object, which ends drift after "
+        "training on short clips; none: track queries alone, as in the paper's model.",
+    )
+    association_m: float = Field(
+        default=3.0, gt=0, description="Largest distance of track and detection (metres)."
+    )
+    association_score: float = Field(
+        default=0.6, ge=0, description="Least score of such a detection, as a multiple of `keep`."
+    )
+    unmatched_penalty: float = Field(
+        default=1.5, ge=0, description="How much the logits of a track without detection are lowered."
+    )
     slots: int = Field(default=48, gt=0, description="Live tracks per scene at most.")
 
 
@@ -252,7 +273,8 @@ class BEVModelConfig(_Section):
     )
     tap: Literal["queries", "memory", "bev"] = Field(
         default="queries",
-        description="Tensors handed to methods: final queries of both formers; track queries and map memory; the BEV grid.",
+        description="Tensors handed to methods: final queries of both formers; track queries and map "
+        "memory; the BEV grid.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of the training-time noise inside the model.")
     backbone: BackboneConfig = BackboneConfig()

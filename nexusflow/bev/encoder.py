@@ -1,4 +1,4 @@
-"""BEV encoder of the small size (lifting, temporal fusion, U-Net), the warp of the previous grid, and the choice.
+"""BEV encoder of the small size (lifting, temporal fusion, U-Net) and the warp of the previous grid.
 
 Letters: B samples, N cameras, C channels, H/W BEV rows/columns, h/w feature rows/columns.
 """

@@ -6,6 +6,7 @@ Letters: B batch, C channels, H/W grid, Q queries, D query channels, P sampled p
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ def full_precision(x: Tensor) -> Any:
 def mlp(*sizes: int, norm: bool = False) -> nn.Sequential:
     """Build linear layers with ReLU (and LayerNorm) between them; the last one is linear."""
     layers: list[nn.Module] = []
-    for inner, outer in zip(sizes[:-2], sizes[1:-1], strict=True):
+    for inner, outer in pairwise(sizes[:-1]):
         layers += [nn.Linear(inner, outer), *([nn.LayerNorm(outer)] if norm else []), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
@@ -124,7 +125,8 @@ def sine_position(xy: Tensor, dim: int, half_m: float) -> Tensor:
 def sample_grid(grid_BCHW: Tensor, xy_BP2: Tensor, half_m: float) -> Tensor:
     """Read a BEV grid bilinearly at metric positions; zero outside.
 
-    The same numbers as `grid_sample`, but read row by row from channels-last memory, which is faster on a CPU.
+    The same numbers as `grid_sample`, but read row by row from channels-last memory, which is faster on a
+    CPU.
 
     Args:
         grid_BCHW: BEV features; rows follow y, columns x.

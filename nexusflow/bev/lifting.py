@@ -1,8 +1,9 @@
 """Lifting by precomputed bilinear weights: camera features to BEV pillars as one sparse product.
 
-For a calibrated rig the pixels that a BEV point sees are fixed, so sampling is a sparse matrix (rows: BEV points,
-columns: feature pixels of all cameras), built once per calibration and kept. The product runs in float32.
-Letters: B samples, N cameras, C channels, H/W BEV rows/columns, h/w feature rows/columns, Z heights, R = H·W·Z.
+For a calibrated rig the pixels that a BEV point sees are fixed, so sampling is a sparse matrix (rows: BEV
+points, columns: feature pixels of all cameras), built once per calibration and kept. The product runs in
+float32. Letters: B samples, N cameras, C channels, H/W BEV rows/columns, h/w feature rows/columns, Z heights,
+R = H·W·Z.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ROUNDED_DECIMALS = 3  # of the projections: far below a pixel anywhere on the gr
 
 
 class LiftGeometry(NamedTuple):
-    """Sizes that fix the lifting besides the calibration: image and feature sizes (pixels), nearest depth (metres)."""
+    """What fixes the lifting besides the calibration: sizes (pixels) and the nearest depth (metres)."""
 
     image_hw: tuple[int, int]
     feature_hw: tuple[int, int]
@@ -32,7 +33,7 @@ class LiftGeometry(NamedTuple):
 
 
 def pillar_points(half_m: float, cells: int, heights_m: tuple[float, ...]) -> np.ndarray:
-    """Return homogeneous ego points (R, 4) of all BEV cell centres and heights, ordered row, column, height."""
+    """Return homogeneous ego points (R, 4) of all BEV cells and heights, ordered row, column, height."""
     centres = (np.arange(cells) + 0.5) * (2.0 * half_m / cells) - half_m
     y, x, z = np.meshgrid(centres, centres, np.asarray(heights_m, dtype=np.float64), indexing="ij")
     return np.stack([x, y, z, np.ones_like(x)], -1).reshape(-1, 4).astype(np.float32)
@@ -47,8 +48,8 @@ def lift_matrix(ego2img_N44: np.ndarray, points_R4: np.ndarray, geometry: LiftGe
         geometry: image and feature sizes.
 
     Returns:
-        (R, N·h·w) matrix: bilinear weights, averaged over the cameras that see the point; rows of points that no
-        camera sees are empty.
+        (R, N·h·w) matrix: bilinear weights, averaged over the cameras that see the point; rows of points
+        that no camera sees are empty.
     """
     (height, width), (rows, columns) = geometry.image_hw, geometry.feature_hw
     projected_NR3 = np.einsum("nij,rj->nri", ego2img_N44[:, :3].astype(np.float32), points_R4)
@@ -144,7 +145,8 @@ class BilinearLift(nn.Module):
     def _matrices(self, ego2img_N44: np.ndarray) -> tuple[_Bags, _Bags]:
         """Return the matrix of a rig and its transpose.
 
-        Projections are rounded first, so that rounding noise in equal calibrations neither misses the cache nor makes results depend on what is in it.
+        Projections are rounded first, so that rounding noise in equal calibrations neither misses the cache
+        nor makes results depend on what is in it.
         """
         ego2img_N44 = np.round(ego2img_N44, ROUNDED_DECIMALS) + 0.0
         key = ego2img_N44.tobytes()

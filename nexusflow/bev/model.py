@@ -1,7 +1,7 @@
-"""The BEV model: images of six cameras in, tracks and a vector-map raster out; clips to train, streams to predict.
+"""The BEV model: images of a camera rig in, tracks and map masks out; clips to train, streams to predict.
 
-Letters: B clips or scenes, T frames, N cameras, C channels, H/W image or grid, h/w feature rows/columns, K classes,
-G truth boxes, S slots.
+Letters: B clips or scenes, T frames, N cameras, C channels, H/W image or grid, h/w feature rows/columns, K
+classes, G truth boxes, S slots.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from nexusflow.bev.encoder import build_encoder, warp_grid
 from nexusflow.bev.mapping.former import MapFormer
 from nexusflow.bev.mapping.losses import map_losses
 from nexusflow.bev.taps import collect_taps
+from nexusflow.bev.tracking.association import anchor_tracks
 from nexusflow.bev.tracking.former import TrackFormer
 from nexusflow.bev.tracking.interaction import propagate_slots
 from nexusflow.bev.tracking.lifecycle import carry_by_truth, update_tracks
@@ -47,8 +48,8 @@ class BEVModel(nn.Module):
     Example:
         >>> model = BEVModel(BEVModelConfig())
         >>> model.set_step(0)  # noise of this training step follows from (seed, step) alone
-        >>> output = model(images_BTNCHW, ego2img_BTN44, ego2global_BTN44, timestamps_BT, truth)  # doctest: +SKIP
-        >>> sum(model.losses(output, truth, map_BKHW, map_visible_B).values()).backward()  # doctest: +SKIP
+        >>> output = model(images, ego2img, ego2global, timestamps, truth)  # doctest: +SKIP
+        >>> sum(model.losses(output, truth, masks, map_visible).values()).backward()  # doctest: +SKIP
 
     Source: UniAD stage 1 (track and map), Hu et al. 2023.
     """
@@ -72,10 +73,10 @@ class BEVModel(nn.Module):
         self._rng = torch.Generator()
         self.set_step(0)
         self._frozen_encoder = False
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def set_step(self, step: int) -> None:
-        """Seed the training-time noise from (config seed, step), so that resuming needs no generator state."""
+        """Seed the training-time noise from (config seed, step): resuming needs no generator state."""
         self._rng.manual_seed((self.config.seed * 1_000_003 + step) % 2**62)
 
     def encoder_parameters(self) -> Iterator[nn.Parameter]:
@@ -236,6 +237,8 @@ class BEVModel(nn.Module):
             slots = propagate_slots(state.slots, motion, timestamps_B - state.timestamps_B)
             next_id = state.next_id_B
         frame = self.track(bev, slots, None, None)
+        if thresholds.association == "detection":
+            frame = anchor_tracks(frame, slots, thresholds)
         kept, reported_BS, next_id = update_tracks(frame, slots, next_id, thresholds)
         maps = self.map(bev, 1).logits_FKHW.float().sigmoid()
         boxes_BS9 = code_to_boxes(kept.code_BS10)

@@ -170,7 +170,7 @@ class MapOutput:
 
 @dataclass
 class ModelOutput:
-    """What a forward pass returns: task outputs, taps of the last frame, and the BEV grid of the last frame."""
+    """What a forward pass returns: task outputs, and taps and BEV grid of the last frame."""
 
     outputs: dict[str, Any]
     taps: dict[str, dict[str, Tensor]]

@@ -1,4 +1,4 @@
-"""Copies the tables and figures of a scale into docs/results, with the date and provenance of the runs behind them."""
+"""Copies the tables and figures of a scale into docs/results, with date and provenance of their runs."""
 
 from __future__ import annotations
 

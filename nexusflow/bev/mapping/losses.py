@@ -25,7 +25,8 @@ def map_losses(output: MapOutput, masks: Tensor, visible_B: Tensor, config: MapC
         config: mapping section.
 
     Returns:
-        `map/focal` and `map/dice`: weighted means per visible frame; zero with zero gradient if none is visible.
+        `map/focal` and `map/dice`: weighted means per visible frame; zero with zero gradient if none is
+        visible.
 
     Source: focal and dice loss of UniAD's MapFormer, dice on probabilities.
     """

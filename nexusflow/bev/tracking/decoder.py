@@ -1,9 +1,12 @@
 """Track decoder: self-attention, cross-attention to the BEV grid, feed-forward, refinement after each layer.
 
-Letters: B batch, C BEV channels, H/W grid, Q queries, D query channels, K classes, L layers, M sampled points.
+Letters: B batch, C BEV channels, H/W grid, Q queries, D query channels, K classes, L layers, M sampled
+points.
 """
 
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -136,7 +139,8 @@ class TrackDecoder(nn.Module):
         """
         logits, codes = [], []
         query, code = content_BQD, code_BQ10
-        for layer in self.layers:
+        for module in self.layers:
+            layer = cast(DecoderLayer, module)
             centre = code[..., :2]
             position = self.position(sine_position(centre, self.dim, self.half_m))
             query = layer(query, position, centre, mask_BQQ, bev_BCHW)

@@ -1,7 +1,7 @@
 """Denoising queries: pseudo-tracks made from jittered truth, some of them placed where nothing is.
 
-They teach the decoder what a track query must do (find its object again, or say that it has gone) from the first
-step on, long before real tracks are worth carrying.
+They teach the decoder what a track query must do (find its object again, or say that it has gone) from the
+first step on, long before real tracks are worth carrying.
 Letters: B batch, G truth boxes, N queries per group, Q = groups · N, K classes.
 """
 

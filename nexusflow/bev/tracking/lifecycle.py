@@ -1,6 +1,7 @@
 """Birth, misses and death of tracks: by truth in training, by scores at test time.
 
-Letters: B batch, Q live queries (detections, then slots), S slots, D query channels, K classes, G truth boxes.
+Letters: B batch, Q live queries (detections, then slots), S slots, D query channels, K classes, G truth
+boxes.
 """
 
 from __future__ import annotations
@@ -116,10 +117,11 @@ def update_tracks(
         thresholds: the rules' numbers.
 
     Returns:
-        the tracks that leave the frame, which of them are reported in it (B, S), and the next unused identities.
+        the tracks that leave the frame, which of them are reported in it (B, S), and the next unused
+        identities.
 
-    Source: runtime tracker of UniAD; births near live tracks are suppressed because detection queries also answer
-    for tracked objects here.
+    Source: runtime tracker of UniAD; births near live tracks are suppressed because detection queries also
+        answer for tracked objects here.
     """
     detections = frame.detections
     scores_BQ, labels_BQ = frame.logits_LBQK[-1].sigmoid().max(-1)

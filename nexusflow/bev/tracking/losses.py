@@ -64,8 +64,8 @@ def _heat_loss(heat_BKHW: Tensor, target_BKHW: Tensor, visible_B: Tensor) -> Ten
 
 def _frame_sums(
     frame: TrackFrameOutput, truth: FrameTruth, part: slice, config: TrackLossConfig
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return summed classification and box losses, positives per layer, and the summed centre error (metres)."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return summed classification and box losses, and the positives per layer."""
     assert frame.targets_LBQ is not None
     logits, codes = frame.logits_LBQK[:, :, part], frame.codes_LBQ10[:, :, part]
     targets = frame.targets_LBQ[:, :, part]
@@ -81,8 +81,7 @@ def _frame_sums(
     # Empty slots may hold anything; replacing them first keeps non-finite values out of the gradient.
     error = torch.where(matched[..., None] > 0, codes - wanted, 0.0).abs()
     box = error * torch.tensor(config.code_weights, device=codes.device)
-    centre = torch.where(matched[-1] > 0, (codes - wanted)[-1, ..., :2].detach().norm(dim=-1), 0.0)
-    return focal.sum(), box.sum(), matched.sum() / layers, centre.sum()
+    return focal.sum(), box.sum(), matched.sum() / layers
 
 
 def track_losses(output: TrackOutput, config: TrackConfig, cells: int, half_m: float) -> dict[str, Tensor]:
@@ -98,14 +97,14 @@ def track_losses(output: TrackOutput, config: TrackConfig, cells: int, half_m: f
         `track/heat`, `track/cls`, `track/box`, `track/dn_cls`, `track/dn_box`: weighted scalars per visible
         object, summed over decoder layers. They are zero, with zero gradient, if no sample is visible.
 
-    Source: losses of UniAD's ClipMatcher; CenterPoint for the heat map. Sums run over frames of visible samples only,
-    and so do the counts that divide them.
+    Source: losses of UniAD's ClipMatcher; CenterPoint for the heat map. Sums run over frames of visible
+        samples only, and so do the counts that divide them.
     """
     assert output.truth is not None, "losses need a truth"
     weights = config.loss
     names = ["track/cls", "track/box", "track/dn_cls", "track/dn_box"]
     zero = output.frames[0].logits_LBQK.sum() * 0.0
-    totals = {name: zero for name in names}
+    totals = dict.fromkeys(names, zero)
     counts = {"live": zero.detach(), "dn": zero.detach(), "objects": zero.detach()}
     heat = zero
     for t, frame in enumerate(output.frames):
@@ -116,7 +115,7 @@ def track_losses(output: TrackOutput, config: TrackConfig, cells: int, half_m: f
         for key, prefix in (("live", ""), ("dn", "dn_")):
             if parts[key].start == parts[key].stop:
                 continue
-            focal, box, positives, _ = _frame_sums(frame, truth, parts[key], weights)
+            focal, box, positives = _frame_sums(frame, truth, parts[key], weights)
             totals[f"track/{prefix}cls"] = totals[f"track/{prefix}cls"] + focal
             totals[f"track/{prefix}box"] = totals[f"track/{prefix}box"] + box
             counts[key] = counts[key] + positives

@@ -1,4 +1,4 @@
-"""Fresh detection queries (heat-map peaks or learned), the embedding of a query's state, and the attention mask.
+"""Fresh detection queries (heat-map peaks or learned), the state embedding, and the attention mask.
 
 Letters: B batch, C BEV channels, H/W grid, K classes, Q queries, D query channels.
 """

@@ -141,6 +141,8 @@ def write_base_mask(plan: LocationPlan, streets: Sequence[Surfaces], path: Path)
                 np.round(np.stack([r[:, 0], plan.canvas_m[1] - r[:, 1]], 1) / MASK_CELL_M) for r in rings
             ]
             cv2.fillPoly(mask, [p.astype(np.int32) for p in pixels], (255.0,))
-    done, encoded = cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    done, encoded = cv2.imencode(
+        ".png", mask, [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+    )
     assert done
     path.write_bytes(encoded.tobytes())

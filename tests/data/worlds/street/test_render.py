@@ -19,15 +19,8 @@ def shot():
     plan = plan_world(config, official_scene_names()).scenes[1]
     stage, backdrop = stage_of(config, plan)
     moment = stage.moment(5)
-    light = backdrop.light
-    return (
-        config,
-        plan,
-        stage,
-        backdrop,
-        moment,
-        render_view(backdrop, moment.view, light, np.random.default_rng(0)),
-    )
+    rendering = render_view(backdrop, moment.view, backdrop.light, np.random.default_rng(0))
+    return config, plan, stage, backdrop, moment, rendering
 
 
 def _outline(camera, pose, size, shape) -> np.ndarray | None:
@@ -76,13 +69,9 @@ def test_painted_lines_stand_where_the_map_says(shot) -> None:
     cos, sin = np.cos(ego[2]), np.sin(ego[2])
     yellowness = []
     for line in surfaces.road_dividers:
-        s = np.linspace(0, 1, 60)
-        points = (
-            np.stack([np.interp(s, np.linspace(0, 1, len(line)), line[:, k]) for k in range(2)], 1) - ego[:2]
-        )
-        local = np.stack(
-            [cos * points[:, 0] + sin * points[:, 1], -sin * points[:, 0] + cos * points[:, 1]], 1
-        )
+        s, known = np.linspace(0, 1, 60), np.linspace(0, 1, len(line))
+        x, y = (np.interp(s, known, line[:, k]) - ego[k] for k in range(2))
+        local = np.stack([cos * x + sin * y, -sin * x + cos * y], 1)
         local = local[(local[:, 0] > 6) & (local[:, 0] < 16) & (np.abs(local[:, 1]) < 5)]
         for x, y in local:
             seen = (np.array([x, y, 0.0]) - camera.position_3) @ camera.rotation_33 @ camera.intrinsic_33.T

@@ -10,9 +10,8 @@ from nexusflow.data.worlds.street.surfaces import build_surfaces
 
 
 def _street(number: int, gap: float) -> Street:
-    plan = StreetPlan(
-        f"singapore-onenorth-train-{number:03d}", "singapore-onenorth", "train", (200.0, 150.0), 240.0, False
-    )
+    name = f"singapore-onenorth-train-{number:03d}"
+    plan = StreetPlan(name, "singapore-onenorth", "train", (200.0, 150.0), 240.0, False)
     return build_street(plan, Style(gap), seed=0)
 
 

@@ -31,13 +31,13 @@ def _traffic(number: int, city: str, gap: float = 0.25, split: str = "train") ->
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_all_classes_come_near_the_ego(city: str, split: str) -> None:
     near: Counter[str] = Counter()
-    for number in range(0, 20, 2):
+    for number in range(0, 16, 2):
         traffic, _ = _traffic(number, city, split=split)
         for agent in traffic.agents:
             distance = np.hypot(*(agent.poses_K3 - traffic.ego_K3)[:, :2].T)
             near[agent.body.kind] += int((distance < 25).any())
     assert set(near) == set(KINDS)
-    assert min(near.values()) >= 8, near
+    assert min(near.values()) >= 6, near
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ rule qualitative:
         "results/{scale}/qualitative/figure6.json",
     log:
         "results/{scale}/logs/qualitative/figure6.log",
+    conda:
+        "../../environment.yml"
     params:
         settings=lambda w: pipeline.settings("qualitative", w),
         code=pipeline.code("qualitative"),

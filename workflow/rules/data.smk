@@ -8,6 +8,8 @@ rule street_world:
         "results/{scale}/logs/data/nuscenes_{world}.log",
     benchmark:
         "results/{scale}/benchmarks/data/nuscenes_{world}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 2
     params:
         settings=lambda w: pipeline.settings("data", w),
@@ -29,6 +31,8 @@ rule nuscenes_cache:
         "results/{scale}/logs/cache/nuscenes_{world}.log",
     benchmark:
         "results/{scale}/benchmarks/cache/nuscenes_{world}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 2
     params:
         settings=lambda w: pipeline.settings("cache", w),

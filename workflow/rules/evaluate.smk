@@ -17,6 +17,8 @@ rule predict:
     benchmark:
         "results/{scale}/benchmarks/predict/{suite}_{run}_seed{seed}.tsv"
     priority: 5
+    conda:
+        "../../environment.yml"
     threads: 1
     params:
         settings=lambda w: pipeline.settings("predict", w),
@@ -36,6 +38,8 @@ rule trivial_reference:
         ),
     log:
         "results/{scale}/logs/reference/nuscenes.log",
+    conda:
+        "../../environment.yml"
     params:
         settings=lambda w: pipeline.settings("reference", w),
         code=pipeline.code("reference"),
@@ -54,6 +58,8 @@ rule evaluate:
         "results/{scale}/logs/evaluate/{suite}_{run}_seed{seed}.log",
     benchmark:
         "results/{scale}/benchmarks/evaluate/{suite}_{run}_seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     params:
         settings=lambda w: pipeline.settings("evaluate", w),

@@ -10,6 +10,8 @@ rule table2:
         "results/{scale}/table2.md",
     log:
         "results/{scale}/logs/paper/table2.log",
+    conda:
+        "../../environment.yml"
     params:
         settings=lambda w: pipeline.settings("table2", w),
         seeds=pipeline.seed_options,
@@ -27,6 +29,8 @@ rule alignment_options:
         "results/{scale}/alignment_options.md",
     log:
         "results/{scale}/logs/paper/alignment_options.log",
+    conda:
+        "../../environment.yml"
     params:
         settings=lambda w: pipeline.settings("alignment_options", w),
         seeds=pipeline.seed_options,
@@ -46,6 +50,8 @@ rule comparison:
         "results/{scale}/comparison.pdf",
     log:
         "results/{scale}/logs/paper/comparison.log",
+    conda:
+        "../../environment.yml"
     params:
         settings=lambda w: pipeline.settings("comparison", w),
         seeds=pipeline.seed_options,
@@ -64,6 +70,8 @@ rule gap_sweep:
         "results/{scale}/gap_sweep.pdf",
     log:
         "results/{scale}/logs/paper/gap_sweep.log",
+    conda:
+        "../../environment.yml"
     params:
         settings=lambda w: pipeline.settings("gap_sweep", w),
         seeds=pipeline.seed_options,
@@ -81,6 +89,8 @@ rule collapse:
         "results/{scale}/collapse.pdf",
     log:
         "results/{scale}/logs/paper/collapse.log",
+    conda:
+        "../../environment.yml"
     params:
         settings=lambda w: pipeline.settings("collapse", w),
         seeds=pipeline.seed_options,
@@ -98,6 +108,8 @@ rule learning_curves:
         "results/{scale}/learning_curves.pdf",
     log:
         "results/{scale}/logs/paper/learning_curves.log",
+    conda:
+        "../../environment.yml"
     params:
         settings=lambda w: pipeline.settings("learning_curves", w),
         seeds=pipeline.seed_options,
@@ -116,6 +128,8 @@ rule figure6:
         "results/{scale}/figure6.pdf",
     log:
         "results/{scale}/logs/paper/figure6.log",
+    conda:
+        "../../environment.yml"
     params:
         settings=lambda w: pipeline.settings("figure6", w),
         seeds=pipeline.seed_options,
@@ -134,5 +148,7 @@ rule publish:
         f"results/{published.scale_name}/logs/publish/{{name}}.log",
     wildcard_constraints:
         name="[a-zA-Z0-9_]+\\.(csv|md|png|pdf)",
+    conda:
+        "../../environment.yml"
     shell:
         "cp {input:q} {output:q} 2>&1 | tee {log:q}"

@@ -9,6 +9,8 @@ rule partition:
         "results/{scale}/partitions/{suite}/{world}/{kind}.csv.sha256",
     log:
         "results/{scale}/logs/partition/{suite}_{world}_{kind}.log",
+    conda:
+        "../../environment.yml"
     params:
         settings=lambda w: pipeline.settings("partition", w),
         code=pipeline.code("partition"),

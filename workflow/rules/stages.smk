@@ -45,5 +45,7 @@ rule snapshot:
         "docs/results/README.md",
     log:
         f"results/{here}/logs/snapshot.log",
+    conda:
+        "../../environment.yml"
     shell:
         "nexusflow snapshot 2>&1 | tee {log:q}"

@@ -15,6 +15,8 @@ rule train:
         "results/{scale}/benchmarks/train/{suite}_{run}_seed{seed}.tsv"
     # Long jobs first: a run that others start from must not wait for evaluations.
     priority: 10
+    conda:
+        "../../environment.yml"
     threads: 1
     params:
         settings=lambda w: pipeline.settings("train", w),

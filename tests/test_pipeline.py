@@ -1,0 +1,121 @@
+"""The smoke scale through the whole workflow, as a user would run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGETS = [
+    "results/smoke/table2.csv",
+    "results/smoke/comparison.csv",
+    "results/smoke/figure6.png",
+    "results/smoke/collapse.png",
+    "results/smoke/learning_curves.png",
+]
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("workflow", "config"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "Snakefile", folder)
+    (folder / "nexusflow" / "paper").mkdir(parents=True)
+    shutil.copy(ROOT / "nexusflow" / "paper" / "published.yaml", folder / "nexusflow" / "paper")
+    # The package itself is the installed one; this folder holds one data file that a rule names as its input.
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(project: Path) -> Path:
+    result = snakemake(project, *TARGETS)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return project
+
+
+@pytest.mark.slow
+def test_every_target_is_made(finished: Path) -> None:
+    assert all((finished / target).stat().st_size > 0 for target in TARGETS)
+
+
+@pytest.mark.slow
+def test_table_two_has_the_papers_rows_and_invents_nothing(finished: Path) -> None:
+    table = pd.read_csv(finished / TARGETS[0])
+    assert {"all", "boston", "singapore"} <= set(table["region"])
+    overall = table[table["region"] == "all"].set_index("id")
+    ours = ["AMOTA", "AMOTP", "Recall", "IDS", "Lanes", "Drivable", "Divider", "Crossing", "Contour"]
+    assert overall.loc[["mtpsl", "jtr"], ours].isna().all(axis=None)
+    assert overall.loc[["mtpsl", "jtr"], "status"].tolist() == ["not yet run"] * 2
+    assert overall.loc["two_stage", "AMOTA paper"] == 0.329
+    for row, run in (("full", "full"), ("two_stage", "nexusflow_two_stage")):
+        metrics = json.loads((finished / f"results/smoke/runs/nuscenes/{run}/seed0/metrics.json").read_text())
+        assert overall.loc[row, "Drivable"] == pytest.approx(metrics["metrics"]["overall"]["Drivable"])
+    assert 0 <= overall.loc["trivial", "Lanes"] <= 100
+
+
+@pytest.mark.slow
+def test_a_second_call_has_nothing_to_do(finished: Path) -> None:
+    result = snakemake(finished, *TARGETS)
+    assert result.returncode == 0
+    assert "Nothing to be done" in result.stderr + result.stdout
+
+
+@pytest.mark.slow
+def test_another_weight_of_the_alignment_keeps_phase_one(finished: Path) -> None:
+    scale = finished / "config" / "scales" / "smoke.yaml"
+    text = scale.read_text()
+    scale.write_text(text.replace("nexusflow: { dim: 64", "nexusflow: { lambda_align: 5.0, dim: 64"))
+    assert scale.read_text() != text
+    result = snakemake(finished, "--dry-run", "--quiet", "rules", TARGETS[0])
+    planned = snakemake(finished, "--dry-run", TARGETS[0]).stdout
+    scale.write_text(text)
+    assert result.returncode == 0
+    trained = {
+        line.split("run=")[1].split(",")[0]
+        for line in planned.splitlines()
+        if "wildcards:" in line and "run=" in line
+    }
+    assert {"nexusflow_one_stage", "nexusflow_two_stage"} == trained
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_metrics_file(finished: Path) -> None:
+    metrics = finished / "results/smoke/runs/nuscenes/baseline/seed0/metrics.json"
+    before = metrics.read_bytes()
+    result = snakemake(
+        finished, "--forcerun", "train", "--until", "evaluate", "--", str(metrics.relative_to(finished))
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert metrics.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds: [0]", "seeds: [0, 0]", "different whole numbers"),
+        ("scale: embedded", "scale: vast", "no scale `vast`"),
+    ],
+)
+def test_a_wrong_configuration_plans_nothing(project: Path, old: str, new: str, message: str) -> None:
+    path = project / "config" / "config.yaml"
+    text = path.read_text()
+    path.write_text(text.replace(old, new))
+    result = snakemake(project, "--dry-run", "results/table2.csv")
+    path.write_text(text)
+    assert result.returncode != 0
+    assert message in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr + result.stdout

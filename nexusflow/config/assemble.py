@@ -92,14 +92,15 @@ def predict_from_configuration(
     """
     resolved = configuration.resolve(suite, run)
     from nexusflow.suites.nuscenes.predict import PredictionJob, predict_run
-    from nexusflow.suites.nuscenes.suite import build_model
+    from nexusflow.suites.nuscenes.suite import architecture_of, build_model
     from nexusflow.training.checkpoint import load_weights
     from nexusflow.training.determinism import make_deterministic, resolve_precision
 
     make_deterministic(seed, resolved.training.threads)
     model = build_model(resolved.model, seed)
-    architecture = sha256_json(resolved.model.model_dump(mode="json"))
-    load_weights(layout.checkpoint(suite, run, seed) / "model.safetensors", model, architecture)
+    load_weights(
+        layout.checkpoint(suite, run, seed) / "model.safetensors", model, architecture_of(resolved.model)
+    )
     job = PredictionJob(
         model=model.eval(),
         cache=_open_cache(layout, resolved),

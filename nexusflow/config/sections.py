@@ -27,7 +27,9 @@ def _partition(config: Configuration, values: Values) -> dict[str, Any]:
 
 
 def _train(config: Configuration, values: Values) -> dict[str, Any]:
-    return config.resolve(values["suite"], values["run"]).model_dump(mode="json")
+    # Life-cycle thresholds act at test time only.
+    run = config.resolve(values["suite"], values["run"])
+    return run.model_dump(mode="json", exclude={"model": {"thresholds"}})
 
 
 def _predict(config: Configuration, values: Values) -> dict[str, Any]:

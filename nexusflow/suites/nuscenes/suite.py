@@ -20,7 +20,7 @@ from nexusflow.data.nuscenes.cache import NuScenesCache
 from nexusflow.data.nuscenes.sampler import ClipSampler
 from nexusflow.suites.base import StepResult, Suite
 
-__all__ = ["TASKS", "BatchPlan", "NuScenesSuite", "build_model"]
+__all__ = ["TASKS", "BatchPlan", "NuScenesSuite", "architecture_of", "build_model"]
 
 TASKS = ("track", "map")
 
@@ -61,6 +61,18 @@ def _tap_channels(config: BEVModelConfig) -> dict[str, int]:
     return {"track": config.track.dim, "map": config.map.dim}
 
 
+def architecture_of(config: BEVModelConfig) -> str:
+    """Hash what decides the shape and meaning of the weights.
+
+    Args:
+        config: the model section of a scale.
+
+    Returns:
+        Hexadecimal SHA-256 of the section without the life-cycle thresholds, which act at test time only.
+    """
+    return sha256_json(config.model_dump(mode="json", exclude={"thresholds"}))
+
+
 class NuScenesSuite(Suite):
     """The nuScenes suite under one partition.
 
@@ -88,7 +100,7 @@ class NuScenesSuite(Suite):
         self.plan = plan
         self.network = build_model(model_config, plan.seed)
         self.model = self.network
-        self.architecture = sha256_json(model_config.model_dump(mode="json"))
+        self.architecture = architecture_of(model_config)
         self.tap_channels = _tap_channels(model_config)
         self.sampler = ClipSampler(cache, "train", plan.clip_length, plan.batch_size, plan.seed)
         self._visible_by_frame: dict[int, dict[str, bool]] = {}
@@ -123,9 +135,10 @@ class NuScenesSuite(Suite):
             truth,
             single_frame=single_frame,
         )
-        map_BKHW = batch.map_BTKHW[:, -1].to(device)
+        # All frames; the model takes those that it predicts.
+        map_BTKHW = batch.map_BTKHW.to(device)
         with torch.autocast(device.type, enabled=False):
-            losses = self.network.losses(output, truth, map_BKHW, batch.visible["map"].to(device))
+            losses = self.network.losses(output, truth, map_BTKHW, batch.visible["map"].to(device))
         visible = {task: batch.visible[task].to(device) for task in TASKS}
         return StepResult(losses=losses, outputs=output.outputs, taps=output.taps, visible=visible)
 

@@ -1,0 +1,38 @@
+"""The command line: help with units and defaults, one sentence for mistakes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "nexusflow.cli", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_help_names_every_verb() -> None:
+    text = call("--help").stdout
+    verbs = ("data", "cache", "partition", "train", "predict", "reference", "evaluate", "table", "figure")
+    assert all(verb in text for verb in verbs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "--run", "nothing", "--scale", "smoke"), "has no run `nuscenes.nothing`"),
+        (("train", "--run", "mtpsl", "--scale", "smoke"), "declared but its method does not exist"),
+        (("train", "--run", "full", "--scale", "vast"), "no scale `vast`"),
+        (("table", "table9", "--scale", "smoke"), "no table `table9`"),
+        (("data", "--scale", "smoke", "--world", "atlantis"), "no world `atlantis`"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments: tuple[str, ...], message: str) -> None:
+    result = call(*arguments)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 def test_python_blocks_run(block: str) -> None:
     names: dict[str, object] = {}
     exec(compile(block, "README.md", "exec"), names)
-    assert float(names["loss"]) >= 0  # type: ignore[arg-type]
+    assert names["loss"].detach() >= 0  # type: ignore[attr-defined]
 
 
 def test_make_targets_exist() -> None:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import atomic_path, read_json, sha256_file, write_text
 
 __all__ = ["write_snapshot"]
 
+_PAGE_WIDTH = 1400  # pixels
 _ENDINGS = (".csv", ".md", ".png")
 
 
@@ -20,6 +23,18 @@ def _run_line(provenance: dict[str, Any]) -> str:
     cells = [provenance["run"], provenance["seed"], steps, f"{seconds:.0f}", provenance["precision"]]
     cells += [f"`{provenance['code']}`", f"`{provenance['data'][:12]}`", provenance["finished"][:10]]
     return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _copy(source: Path, destination: Path) -> None:
+    """Copy a file; figures are brought to the width of a page, so that the repository stays small."""
+    if source.suffix != ".png":
+        shutil.copyfile(source, destination)
+        return
+    with Image.open(source) as picture:
+        height = round(picture.height * min(1.0, _PAGE_WIDTH / picture.width))
+        width = min(picture.width, _PAGE_WIDTH)
+        resized = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+        resized.quantize(256).save(destination, format="PNG", optimize=True)
 
 
 def write_snapshot(source: Path, provenance_files: Sequence[Path], destination: Path) -> None:
@@ -38,7 +53,7 @@ def write_snapshot(source: Path, provenance_files: Sequence[Path], destination: 
         raise UserError(f"{source} holds no table or figure; run `snakemake --cores all` first.")
     for path in files:
         with atomic_path(destination / path.name) as temporary:
-            shutil.copyfile(path, temporary)
+            _copy(path, temporary)
     runs = [read_json(path) for path in sorted(provenance_files)]
     dates = sorted(run["finished"][:10] for run in runs)
     versions = ", ".join(f"{name} {number}" for name, number in sorted(runs[0]["versions"].items()))

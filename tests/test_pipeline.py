@@ -33,10 +33,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     for name in ("workflow", "config"):
         shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "Snakefile", folder)
-    (folder / "nexusflow" / "paper").mkdir(parents=True)
-    shutil.copy(ROOT / "nexusflow" / "paper" / "published.yaml", folder / "nexusflow" / "paper")
-    # The package itself is the installed one; this folder holds one data file that a rule names as its input.
+    for name in ("Snakefile", "environment.yml"):
+        shutil.copy(ROOT / name, folder)
+    # A rule names a data file of the package as its input.
+    (folder / "nexusflow").symlink_to(ROOT / "nexusflow", target_is_directory=True)
     return folder
 
 

@@ -82,10 +82,10 @@ def test_another_weight_of_the_alignment_keeps_phase_one(finished: Path) -> None
     text = scale.read_text()
     scale.write_text(text.replace("nexusflow: { dim: 64", "nexusflow: { lambda_align: 5.0, dim: 64"))
     assert scale.read_text() != text
-    result = snakemake(finished, "--dry-run", "--quiet", "rules", TARGETS[0])
-    planned = snakemake(finished, "--dry-run", TARGETS[0]).stdout
+    result = snakemake(finished, "--dry-run", TARGETS[0])
     scale.write_text(text)
     assert result.returncode == 0
+    planned = result.stdout + result.stderr
     trained = {
         line.split("run=")[1].split(",")[0]
         for line in planned.splitlines()

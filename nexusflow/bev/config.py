@@ -246,7 +246,7 @@ class TrackerThresholds(_Section):
         "training on short clips; none: track queries alone, as in the paper's model.",
     )
     association_m: float = Field(
-        default=3.0, gt=0, description="Largest distance of track and detection (metres)."
+        default=4.0, gt=0, description="Largest distance of track and detection (metres)."
     )
     association_score: float = Field(
         default=0.6, ge=0, description="Least score of such a detection, as a multiple of `keep`."

@@ -19,9 +19,12 @@ published = pipeline.main
 include: "workflow/rules/data.smk"
 include: "workflow/rules/partition.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/predict.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/analysis.smk"
-include: "workflow/rules/paper.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/publish.smk"
 include: "workflow/rules/stages.smk"
 
 
@@ -33,8 +36,8 @@ rule all:
 
 wildcard_constraints:
     scale=pipeline.scale_pattern,
-    suite="nuscenes",
+    suite=pipeline.suite_pattern,
     world="[a-z][a-z0-9_]*",
-    kind="full|s_geo|r_geo|random",
+    kind="[a-z][a-z_]*",
     run="[a-z][a-z0-9_]*",
     seed="[0-9]+",

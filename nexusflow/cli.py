@@ -30,7 +30,16 @@ Scale = Annotated[
 Suite = Annotated[str, typer.Option(help="suite of config/experiments.yaml")]
 Run = Annotated[str, typer.Option(help="row of config/experiments.yaml")]
 Seed = Annotated[int, typer.Option(min=0, help="seed of weights, noise and the order of clips")]
-World = Annotated[str, typer.Option(help="`street`, or a key of the scale's `worlds`")]
+World = Annotated[
+    str | None, typer.Option(help="a key of the scale's `worlds` (default: `street`, or `rooms` on nyuv2)")
+]
+Kind = Annotated[
+    str,
+    typer.Option(
+        help="nuscenes: full, s_geo, r_geo, random; nyuv2: full, clusters_sdn and its five permutations, "
+        "onelabel, randomlabels"
+    ),
+]
 Workers = Annotated[int, typer.Option(min=1, help="processes")]
 Seeds = Annotated[list[int] | None, typer.Argument(hidden=True)]
 Folder = Path(os.environ.get("NEXUSFLOW_CONFIG", "config"))
@@ -44,40 +53,42 @@ def _load(scale: str | None):
     return configuration, Layout(configuration.scale_name)
 
 
-@app.command()
-def data(scale: Scale = None, world: World = "street", workers: Workers = 2) -> None:
-    """Generate an embedded world in nuScenes format."""
-    from nexusflow.data.worlds.street.generate import generate_street_world
+def _bound(scale: str | None, suite: str, world: str | None = None):
+    from nexusflow.config.bindings.registry import binding_of
 
     configuration, layout = _load(scale)
-    generate_street_world(configuration.world(world), layout.data("nuscenes", world), workers)
+    binding = binding_of(suite)
+    return binding, configuration, layout, world or configuration.suite(suite).default_world
 
 
 @app.command()
-def cache(scale: Scale = None, world: World = "street", workers: Workers = 2) -> None:
-    """Decode images and draw map targets once, into memory-mapped files."""
-    from nexusflow.data.nuscenes.cache import build_cache
+def data(scale: Scale = None, suite: Suite = "nuscenes", world: World = None, workers: Workers = 2) -> None:
+    """Generate an embedded world in the data set's own format, or fetch the recorded data set."""
+    binding, configuration, layout, name = _bound(scale, suite, world)
+    binding.make_data(configuration, layout, name, workers)
+
+
+@app.command()
+def cache(scale: Scale = None, suite: Suite = "nuscenes", world: World = None, workers: Workers = 2) -> None:
+    """Decode images and labels once, into memory-mapped files."""
+    binding, configuration, layout, name = _bound(scale, suite, world)
+    binding.make_cache(configuration, layout, name, workers)
+
+
+@app.command()
+def partition(kind: Kind, scale: Scale = None, suite: Suite = "nuscenes", world: World = None) -> None:
+    """Write the table that says which labels each scene or image shows."""
+    binding, configuration, layout, name = _bound(scale, suite, world)
+    binding.make_partition(configuration, layout, name, kind)
+
+
+@app.command("partition-report")
+def partition_report(kind: Kind, scale: Scale = None, world: World = None) -> None:
+    """Measure the gap between the clusters of an NYUv2 partition against a random split."""
+    from nexusflow.config.measure import report_partition
 
     configuration, layout = _load(scale)
-    suite = configuration.scale.nuscenes
-    root, folder = layout.data("nuscenes", world), layout.cache("nuscenes", world)
-    build_cache(suite.reader, root, folder, version=suite.version, workers=workers)
-
-
-@app.command()
-def partition(
-    kind: Annotated[str, typer.Option(help="full, s_geo, r_geo or random")],
-    scale: Scale = None,
-    world: World = "street",
-) -> None:
-    """Write the table that says which labels each scene shows."""
-    from nexusflow.data.nuscenes.cache import NuScenesCache
-    from nexusflow.data.partition import build_partition, write_partition
-
-    _, layout = _load(scale)
-    scenes = NuScenesCache.open(layout.cache("nuscenes", world)).scenes
-    table = build_partition(scenes, kind, seed=0)  # type: ignore[arg-type]
-    write_partition(table, layout.partition("nuscenes", world, kind))
+    report_partition(configuration, layout, world or configuration.nyuv2.default_world, kind)
 
 
 @app.command()
@@ -99,16 +110,10 @@ def predict(run: Run, seed: Seed = 0, scale: Scale = None, suite: Suite = "nusce
 
 
 @app.command()
-def reference(scale: Scale = None) -> None:
-    """Write the predictions of the trivial reference: the best constant map, and no tracks."""
-    from nexusflow.data.nuscenes.cache import NuScenesCache
-    from nexusflow.evaluation.reference import write_reference
-
-    configuration, layout = _load(scale)
-    cached = NuScenesCache.open(layout.cache("nuscenes", "street"))
-    write_reference(
-        layout.predictions("nuscenes", "trivial", 0), cached, configuration.scale.nuscenes.reader.bev_half_m
-    )
+def reference(scale: Scale = None, suite: Suite = "nuscenes") -> None:
+    """Write the predictions of the trivial reference: what can be said without looking."""
+    binding, configuration, layout, _ = _bound(scale, suite)
+    binding.predict_reference(configuration, layout)
 
 
 @app.command()
@@ -123,17 +128,28 @@ def evaluate(
 
 
 @app.command()
-def qualitative(scale: Scale = None) -> None:
-    """Collect what Figure 6 draws from the predictions of two runs."""
+def cost(scale: Scale = None, suite: Suite = "nyuv2") -> None:
+    """Measure time and memory of a training step of every method of Table 5, in turns."""
+    from nexusflow.config.measure import cost_from_configuration
+
+    configuration, layout = _load(scale)
+    cost_from_configuration(configuration, layout, suite)
+
+
+@app.command()
+def qualitative(
+    figure: Annotated[str, typer.Argument(help="figure6 or figure7")], scale: Scale = None
+) -> None:
+    """Collect what a qualitative figure draws from the predictions of its runs."""
     from nexusflow.config.assemble import qualitative_from_configuration
 
     configuration, layout = _load(scale)
-    qualitative_from_configuration(configuration, layout)
+    qualitative_from_configuration(configuration, layout, figure)
 
 
 @app.command()
 def table(
-    name: Annotated[str, typer.Argument(help="table2, comparison or gap_sweep")],
+    name: Annotated[str, typer.Argument(help="table2, table4, table5, tableB1, tableB2, comparison, alignment_options or gap_sweep")],
     scale: Scale = None,
     seeds: Annotated[
         list[int] | None, typer.Option(help="training seeds (default: those of config.yaml)")
@@ -148,7 +164,7 @@ def table(
 
 @app.command()
 def figure(
-    name: Annotated[str, typer.Argument(help="figure6, collapse or learning_curves")],
+    name: Annotated[str, typer.Argument(help="figure6, figure7, collapse or learning_curves")],
     scale: Scale = None,
     seeds: Annotated[
         list[int] | None, typer.Option(help="training seeds (default: those of config.yaml)")

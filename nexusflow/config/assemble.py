@@ -1,17 +1,18 @@
-"""Turns the configuration of a run into the objects that train, predict with and score it."""
+"""Carries a verb from the configuration to the suite that does the work."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
+from nexusflow.config.bindings.registry import binding_of
 from nexusflow.config.fingerprint import code_fingerprint
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
 from nexusflow.config.schema import ResolvedRun
 from nexusflow.config.sections import section
 from nexusflow.core.files import read_json, sha256_file, sha256_json, write_json
-from nexusflow.data.nuscenes.cache import NuScenesCache
 
 __all__ = [
     "evaluate_from_configuration",
@@ -19,16 +20,6 @@ __all__ = [
     "qualitative_from_configuration",
     "train_from_configuration",
 ]
-
-
-def _open_cache(layout: Layout, run: ResolvedRun) -> NuScenesCache:
-    return NuScenesCache.open(layout.cache(run.suite, run.world))
-
-
-def _partition(layout: Layout, run: ResolvedRun) -> dict[str, dict[str, bool]]:
-    from nexusflow.data.partition import read_partition
-
-    return read_partition(layout.partition(run.suite, run.world, run.partition))
 
 
 def _identity(configuration: Configuration, layout: Layout, run: ResolvedRun, seed: int) -> Any:
@@ -42,7 +33,7 @@ def _identity(configuration: Configuration, layout: Layout, run: ResolvedRun, se
         suite=run.suite,
         run=run.run,
         seed=seed,
-        code=code_fingerprint("train"),
+        code=code_fingerprint(binding_of(run.suite).modules["train"]),
         settings=json.loads(section(configuration, "train", values)),
         data=sha256_json([index, table]),
     )
@@ -64,15 +55,13 @@ def train_from_configuration(
         UserError: for missing inputs or a configuration that does not fit them.
     """
     resolved = configuration.resolve(suite, run)
-    from nexusflow.suites.nuscenes.suite import BatchPlan, NuScenesSuite
     from nexusflow.training.run import train_run
 
-    training = resolved.training
-    plan = BatchPlan(training.clip_length, training.batch_size, seed)
-    built = NuScenesSuite(_open_cache(layout, resolved), _partition(layout, resolved), resolved.model, plan)
+    built = binding_of(suite).make_suite(configuration, layout, run, seed)
     initial = layout.checkpoint(suite, resolved.init, seed) / "model.safetensors" if resolved.init else None
     identity = _identity(configuration, layout, resolved, seed)
-    train_run(identity, built, resolved.method, training, layout.checkpoint(suite, run, seed), initial)
+    output = layout.checkpoint(suite, run, seed)
+    train_run(identity, built, resolved.method, resolved.training, output, initial)
 
 
 def predict_from_configuration(
@@ -90,26 +79,7 @@ def predict_from_configuration(
     Raises:
         UserError: if the run was not trained or was trained with another architecture.
     """
-    resolved = configuration.resolve(suite, run)
-    from nexusflow.suites.nuscenes.predict import PredictionJob, predict_run
-    from nexusflow.suites.nuscenes.suite import architecture_of, build_model
-    from nexusflow.training.checkpoint import load_weights
-    from nexusflow.training.determinism import make_deterministic, resolve_precision
-
-    make_deterministic(seed, resolved.training.threads)
-    model = build_model(resolved.model, seed)
-    load_weights(
-        layout.checkpoint(suite, run, seed) / "model.safetensors", model, architecture_of(resolved.model)
-    )
-    job = PredictionJob(
-        model=model.eval(),
-        cache=_open_cache(layout, resolved),
-        partition=_partition(layout, resolved),
-        tracker=configuration.scale.nuscenes.tracker,
-        evaluation=configuration.scale.nuscenes.evaluation,
-        precision=resolve_precision(resolved.training.precision),
-    )
-    predict_run(job, layout.predictions(suite, run, seed), title=f"{run}, seed {seed}")
+    binding_of(suite).predict(configuration, layout, run, seed)
     made_by = read_json(layout.checkpoint(suite, run, seed) / "provenance.json")
     write_json(layout.run(suite, run, seed) / "provenance.json", made_by)
 
@@ -125,57 +95,65 @@ def evaluate_from_configuration(
         suite: suite name.
         run: row name, or `trivial` for the reference without a model.
         seed: the run's seed.
-        workers: processes over which the tracking classes are spread.
+        workers: processes over which the work is spread.
 
     Raises:
         UserError: for missing or malformed prediction files.
     """
-    from nexusflow.evaluation.evaluate import evaluate_predictions
-
-    section_ = configuration.scale.nuscenes
-    world = "street" if run == "trivial" else configuration.row(suite, run).world
-    result = evaluate_predictions(
-        layout.predictions(suite, run, seed),
-        NuScenesCache.open(layout.cache(suite, world)),
-        layout.data(suite, world),
-        version=section_.version,
-        split="val",
-        class_range_m=cast("dict[str, float] | float | None", section_.evaluation.class_range_m),
-        workers=workers,
-    )
-    check = result.pop("check", {})
+    binding = binding_of(suite)
     content = {
         "scale": configuration.scale_name,
         "suite": suite,
         "run": run,
         "seed": seed,
-        "world": world,
-        "domain_gap": configuration.world(world).domain_gap,
-        "metrics": result,
-        "check": check,
+        "world": binding.world_of(configuration, run),
+        **binding.score(configuration, layout, run, seed, workers),
     }
     write_json(layout.metrics(suite, run, seed), content)
 
 
-def qualitative_from_configuration(configuration: Configuration, layout: Layout) -> None:
-    """Collect the key frame of Figure 6 with the predictions of both its runs.
+def _caption(configuration: Configuration, seed: int) -> dict[str, Any]:
+    return {"scale": configuration.scale_name, "data": configuration.scale.description, "seed": seed}
 
-    Args:
-        configuration: configuration of the scale.
-        layout: where files lie.
 
-    Raises:
-        UserError: for missing prediction files or an unknown scene.
-    """
+def _collect_figure6(configuration: Configuration, layout: Layout, output: Path) -> None:
     from nexusflow.analysis.qualitative import collect_figure6
+    from nexusflow.data.nuscenes.cache import NuScenesCache
 
     figure = configuration.paper.figure6
     collect_figure6(
         figure,
-        NuScenesCache.open(layout.cache("nuscenes", "street")),
+        NuScenesCache.open(layout.cache("nuscenes", configuration.nuscenes.default_world)),
         layout.predictions("nuscenes", figure.baseline.run, figure.seed),
         layout.predictions("nuscenes", figure.ours.run, figure.seed),
-        configuration.scale.nuscenes.reader.bev_half_m,
-        {"scale": configuration.scale_name, "data": configuration.scale.description, "seed": figure.seed},
-        layout.base / "qualitative" / "figure6.npz",
+        configuration.nuscenes.reader.bev_half_m,
+        _caption(configuration, figure.seed),
+        output,
     )
+
+
+def _collect_figure7(configuration: Configuration, layout: Layout, output: Path) -> None:
+    from nexusflow.analysis.qualitative_dense import collect_figure7
+    from nexusflow.data.nyuv2.cache import NYUv2Cache
+
+    figure = configuration.paper.figure7
+    folders = {label.run: layout.predictions("nyuv2", label.run, figure.seed) for label in figure.runs}
+    cache = NYUv2Cache.open(layout.cache("nyuv2", configuration.nyuv2.default_world))
+    collect_figure7(figure, cache, folders, _caption(configuration, figure.seed), output)
+
+
+_COLLECT = {"figure6": _collect_figure6, "figure7": _collect_figure7}
+
+
+def qualitative_from_configuration(configuration: Configuration, layout: Layout, figure: str) -> None:
+    """Collect what a qualitative figure draws from the predictions of its runs.
+
+    Args:
+        configuration: configuration of the scale.
+        layout: where files lie.
+        figure: figure6 or figure7.
+
+    Raises:
+        UserError: for missing prediction files or an unknown scene.
+    """
+    _COLLECT[figure](configuration, layout, layout.base / "qualitative" / f"{figure}.npz")

@@ -10,24 +10,26 @@ from pathlib import Path
 
 import grimp
 
-__all__ = ["VERB_MODULES", "code_fingerprint", "module_fingerprint"]
+__all__ = ["PAPER_MODULES", "QUALITATIVE_MODULES", "code_fingerprint", "module_fingerprint"]
 
-VERB_MODULES: dict[str, tuple[str, ...]] = {
-    "data": ("nexusflow.data.worlds.street.generate",),
-    "cache": ("nexusflow.data.nuscenes.cache",),
-    "partition": ("nexusflow.data.partition",),
-    "train": ("nexusflow.training.run", "nexusflow.suites.nuscenes.suite"),
-    "predict": ("nexusflow.suites.nuscenes.predict",),
-    "evaluate": ("nexusflow.evaluation.evaluate",),
-    "reference": ("nexusflow.evaluation.reference",),
-    "qualitative": ("nexusflow.analysis.qualitative",),
+PAPER_MODULES: dict[str, tuple[str, ...]] = {
     "table2": ("nexusflow.paper.table2",),
     "alignment_options": ("nexusflow.paper.table2",),
+    "table4": ("nexusflow.paper.table4",),
+    "table5": ("nexusflow.paper.table5",),
+    "tableB1": ("nexusflow.paper.table_b",),
+    "tableB2": ("nexusflow.paper.table_b",),
     "comparison": ("nexusflow.paper.comparison", "nexusflow.paper.comparison_figure"),
     "gap_sweep": ("nexusflow.paper.gap_sweep",),
     "collapse": ("nexusflow.paper.collapse",),
     "learning_curves": ("nexusflow.paper.learning_curves",),
     "figure6": ("nexusflow.paper.figure6",),
+    "figure7": ("nexusflow.paper.figure7",),
+}
+
+QUALITATIVE_MODULES: dict[str, tuple[str, ...]] = {
+    "figure6": ("nexusflow.analysis.qualitative",),
+    "figure7": ("nexusflow.analysis.qualitative_dense",),
 }
 
 
@@ -63,18 +65,18 @@ def _module_hash(module: str) -> str:
 
 
 @cache
-def code_fingerprint(verb: str) -> str:
-    """Hash all modules of this package that a verb imports, directly or not.
+def code_fingerprint(entries: tuple[str, ...]) -> str:
+    """Hash all modules of this package that some modules import, directly or not.
 
     Args:
-        verb: a key of `VERB_MODULES`.
+        entries: the modules that a verb runs.
 
     Returns:
         Sixteen hexadecimal digits.
     """
     graph = _import_graph()
-    modules = set(VERB_MODULES[verb])
-    for module in VERB_MODULES[verb]:
+    modules = set(entries)
+    for module in entries:
         modules |= graph.find_upstream_modules(module)
     digest = hashlib.sha256()
     for module in sorted(modules):

@@ -8,11 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CACHE_FILES", "CHECKPOINT_FILES", "PREDICTION_FILES", "Layout"]
+__all__ = ["CHECKPOINT_FILES", "Layout"]
 
-CACHE_FILES = ("images.npy", "map.npy", "frames.npz", "index.json")
 CHECKPOINT_FILES = ("model.safetensors", "log.csv", "provenance.json")
-PREDICTION_FILES = ("tracking.json", "map.npz", "tracker.json")
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,10 @@ class Layout:
     def metrics(self, suite: str, run: str, seed: int | str) -> Path:
         """Metrics file of one run with one seed."""
         return self.run(suite, run, seed) / "metrics.json"
+
+    def cost(self, suite: str) -> Path:
+        """Measured time and memory of a suite's training steps."""
+        return self.base / "cost" / f"{suite}.json"
 
     def log(self, rule: str, *parts: str) -> str:
         """Log file of a rule, as a workflow pattern."""

@@ -9,15 +9,22 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from nexusflow.config.schema import MainConfig, ResolvedRun, RunConfig, ScaleConfig
+from nexusflow.config.schema import (
+    RESOLVED_RUNS,
+    MainConfig,
+    NuScenesRun,
+    NuScenesScaleConfig,
+    NYUv2Run,
+    NYUv2ScaleConfig,
+    RunConfig,
+    ScaleConfig,
+)
 from nexusflow.core.errors import UserError
-from nexusflow.data.worlds.street.config import StreetWorldConfig
 from nexusflow.paper.config import PaperConfig
 
 __all__ = ["Configuration", "load_configuration"]
 
 Model = TypeVar("Model", bound=BaseModel)
-SUITES = ("nuscenes",)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -107,11 +114,45 @@ class Configuration:
             known = ", ".join(self.runs.get(suite, {}))
             raise UserError(f"{self.runs_path} has no run `{suite}.{run}`; it has {known}.") from error
 
-    def world(self, name: str) -> StreetWorldConfig:
-        """Resolve a world of the nuScenes suite.
+    def suite(self, name: str) -> NuScenesScaleConfig | NYUv2ScaleConfig:
+        """Look up a suite's section of the scale.
 
         Args:
-            name: `street` or a key of the scale's `worlds`.
+            name: suite name.
+
+        Returns:
+            The section.
+
+        Raises:
+            UserError: if there is no such suite, or the scale does not have it.
+        """
+        if name not in RESOLVED_RUNS:
+            raise UserError(f"There is no suite `{name}`; the suites are {', '.join(RESOLVED_RUNS)}.")
+        section: NuScenesScaleConfig | NYUv2ScaleConfig | None = getattr(self.scale, name)
+        if section is None:
+            raise UserError(f"{self.scale_path} has no section `{name}`; choose a scale that has one.")
+        return section
+
+    @property
+    def nuscenes(self) -> NuScenesScaleConfig:
+        """The section of the tracking and map suite."""
+        section = self.suite("nuscenes")
+        assert isinstance(section, NuScenesScaleConfig)
+        return section
+
+    @property
+    def nyuv2(self) -> NYUv2ScaleConfig:
+        """The section of the suite of segmentation, depth and normals."""
+        section = self.suite("nyuv2")
+        assert isinstance(section, NYUv2ScaleConfig)
+        return section
+
+    def world(self, suite: str, name: str) -> Any:
+        """Resolve a world of a suite.
+
+        Args:
+            suite: suite name.
+            name: the suite's default world or a key of the scale's `worlds`.
 
         Returns:
             Its full configuration.
@@ -119,15 +160,15 @@ class Configuration:
         Raises:
             UserError: if the scale has no such world or the world's keys are wrong.
         """
-        suite = self.scale.nuscenes
-        if name == "street":
-            return suite.world
-        if name not in suite.worlds:
-            raise UserError(f"{self.scale_path}: key `nuscenes.worlds` has no world `{name}`.")
-        content = _merge(suite.world.model_dump(), suite.worlds[name])
-        return _validate(StreetWorldConfig, content, self.scale_path, f"nuscenes.worlds.{name}")
+        section = self.suite(suite)
+        if name == section.default_world:
+            return section.world
+        if name not in section.worlds:
+            raise UserError(f"{self.scale_path}: key `{suite}.worlds` has no world `{name}`.")
+        content = _merge(section.world.model_dump(), section.worlds[name])
+        return _validate(type(section.world), content, self.scale_path, f"{suite}.worlds.{name}")
 
-    def resolve(self, suite: str, run: str) -> ResolvedRun:
+    def resolve(self, suite: str, run: str) -> NuScenesRun | NYUv2Run:
         """Put together everything that a run depends on.
 
         Args:
@@ -144,27 +185,28 @@ class Configuration:
         where = f"{suite}.{run}"
         if row.method is None:
             raise UserError(f"{self.runs_path}: run `{where}` is declared but its method does not exist yet.")
-        section = self.scale.nuscenes
+        section = self.suite(suite)
         if row.budget not in section.budgets:
             raise UserError(
                 f"{self.runs_path}: key `{where}.budget`: {self.scale_path} has no budget `{row.budget}`."
             )
-        if row.init is not None and self.resolve(suite, row.init).world != row.world:
+        world = row.world or section.default_world
+        if row.init is not None and self.resolve(suite, row.init).world != world:
             raise UserError(
                 f"{self.runs_path}: key `{where}.init`: `{row.init}` is trained in another world."
             )
-        self.world(row.world)
+        self.world(suite, world)
         content = {
             "suite": suite,
             "run": run,
-            "world": row.world,
-            "partition": row.partition,
+            "world": world,
+            "partition": row.partition or section.default_partition,
             "init": row.init,
             "method": _merge(section.methods.get(str(row.method.get("name")), {}), row.method),
             "training": _merge(section.budgets[row.budget].model_dump(), row.training),
             "model": _merge(section.model.model_dump(), row.model),
         }
-        return _validate(ResolvedRun, content, self.runs_path, where)
+        return _validate(RESOLVED_RUNS[suite], content, self.runs_path, where)
 
     def check(self) -> None:
         """Resolve every run once, so that mistakes show before anything is planned.
@@ -173,6 +215,8 @@ class Configuration:
             UserError: for the first mistake found, also for a phase-2 run that starts from itself.
         """
         for suite, rows in self.runs.items():
+            if getattr(self.scale, suite) is None:
+                continue
             for run, row in rows.items():
                 seen = [run]
                 while row.init is not None:
@@ -207,9 +251,9 @@ def load_configuration(folder: Path, scale: str | None = None) -> Configuration:
         raise UserError(f"There is no scale `{name}` ({scale_path} is missing); choose one of {known}.")
     runs_path = folder / "experiments.yaml"
     tables = _read_yaml(runs_path)
-    unknown = sorted(set(tables) - set(SUITES))
+    unknown = sorted(set(tables) - set(RESOLVED_RUNS))
     if unknown:
-        raise UserError(f"{runs_path}: key `{unknown[0]}` is no suite; the suites are {', '.join(SUITES)}.")
+        raise UserError(f"{runs_path}: key `{unknown[0]}` is no suite; the suites are {', '.join(RESOLVED_RUNS)}.")
     runs = {
         suite: {run: _validate(RunConfig, row, runs_path, f"{suite}.{run}") for run, row in rows.items()}
         for suite, rows in tables.items()

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from nexusflow.bev.config import BEVModelConfig
 from nexusflow.data.nuscenes.config import NuScenesReaderConfig
+from nexusflow.data.nyuv2.config import NYUv2ReaderConfig, NYUv2SourceConfig
+from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
 from nexusflow.data.worlds.street.config import StreetWorldConfig
+from nexusflow.dense.config import DenseModelConfig
 from nexusflow.evaluation.config import EvaluationConfig
 from nexusflow.methods.config import MethodConfig
 from nexusflow.suites.nuscenes.config import TrackerSearchConfig
 from nexusflow.training.config import TrainingConfig
 
-__all__ = ["MainConfig", "NuScenesScaleConfig", "ResolvedRun", "RunConfig", "ScaleConfig"]
+__all__ = [
+    "RESOLVED_RUNS",
+    "MainConfig",
+    "NYUv2Run",
+    "NYUv2ScaleConfig",
+    "NuScenesRun",
+    "NuScenesScaleConfig",
+    "ResolvedRun",
+    "RunConfig",
+    "ScaleConfig",
+    "SuiteScaleConfig",
+]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-PartitionKind = Literal["full", "s_geo", "r_geo", "random"]
 
 
 class _Section(BaseModel):
@@ -31,31 +44,61 @@ class MainConfig(_Section):
     seeds: tuple[int, ...] = Field(min_length=1, description="training seeds of every run of a table")
 
 
-class NuScenesScaleConfig(_Section):
-    """The nuScenes suite at one scale."""
+class SuiteScaleConfig(_Section):
+    """What every suite has at one scale."""
 
-    version: str = Field(default="v1.0-trainval", description="folder of the tables in the data root")
-    world: StreetWorldConfig = Field(description="the generated world that runs use unless they name another")
+    default_world: ClassVar[str]
+    default_partition: ClassVar[str]
+
     worlds: dict[Name, dict[str, Any]] = Field(
         default_factory=dict, description="further worlds: what differs from `world`"
     )
-    reader: NuScenesReaderConfig = Field(description="image size and map canvas")
-    model: BEVModelConfig = Field(description="every size of the model")
     budgets: dict[Name, TrainingConfig] = Field(description="training budgets by name")
     methods: dict[Name, dict[str, Any]] = Field(
         default_factory=dict, description="settings of a method at this scale, under what a run says itself"
     )
+
+
+class NuScenesScaleConfig(SuiteScaleConfig):
+    """The nuScenes suite at one scale."""
+
+    default_world = "street"
+    default_partition = "s_geo"
+
+    version: str = Field(default="v1.0-trainval", description="folder of the tables in the data root")
+    world: StreetWorldConfig = Field(description="the generated world that runs use unless they name another")
+    reader: NuScenesReaderConfig = Field(description="image size and map canvas")
+    model: BEVModelConfig = Field(description="every size of the model")
     tracker: TrackerSearchConfig = Field(
         description="birth and survival thresholds, chosen on training scenes"
     )
     evaluation: EvaluationConfig = Field(description="evaluation range")
 
 
+class NYUv2ScaleConfig(SuiteScaleConfig):
+    """The NYUv2 suite at one scale."""
+
+    default_world = "rooms"
+    default_partition = "clusters_sdn"
+
+    world: RoomsWorldConfig | NYUv2SourceConfig = Field(
+        description="the generated rooms, or where the recorded data set comes from"
+    )
+    reader: NYUv2ReaderConfig = Field(description="image size")
+    model: DenseModelConfig = Field(description="every size of the networks")
+    partition_seed: int = Field(default=0, ge=0, description="seed of the clusters and of random protocols")
+    cost_rounds: int = Field(default=5, gt=0, description="rounds of the cost measurement (Table 5)")
+    cost_steps: int = Field(default=4, gt=0, description="training steps per method and round")
+
+
 class ScaleConfig(_Section):
     """config/scales/<scale>.yaml."""
 
     description: str = Field(description="one line printed above every table of this scale")
-    nuscenes: NuScenesScaleConfig = Field(description="the tracking and map suite")
+    nuscenes: NuScenesScaleConfig | None = Field(default=None, description="the tracking and map suite")
+    nyuv2: NYUv2ScaleConfig | None = Field(
+        default=None, description="the suite of segmentation, depth and surface normals"
+    )
 
 
 class RunConfig(_Section):
@@ -64,12 +107,16 @@ class RunConfig(_Section):
     method: dict[str, Any] | None = Field(
         default=None, description="method section with its `name`; empty for a run that is only declared"
     )
-    partition: PartitionKind = Field(default="s_geo", description="which labels training sees")
+    partition: Name | None = Field(
+        default=None, description="which labels training sees (default: s_geo, or clusters_sdn on NYUv2)"
+    )
     budget: Name = Field(default="pretrain", description="training budget of the scale")
     init: Name | None = Field(
         default=None, description="run whose checkpoint of the same seed a phase-2 run starts from"
     )
-    world: Name = Field(default="street", description="`street`, or one of the scale's further worlds")
+    world: Name | None = Field(
+        default=None, description="one of the scale's further worlds (default: `street`, or `rooms` on NYUv2)"
+    )
     training: dict[str, Any] = Field(default_factory=dict, description="what differs from the budget")
     model: dict[str, Any] = Field(default_factory=dict, description="what differs from the scale's model")
     note: str = Field(default="", description="what the row is for")
@@ -86,8 +133,34 @@ class ResolvedRun(_Section):
     suite: Name
     run: Name
     world: Name
-    partition: PartitionKind
+    partition: str
     init: Name | None
     method: MethodConfig
     training: TrainingConfig
+
+
+class NuScenesRun(ResolvedRun):
+    """A run of tracking and map."""
+
+    partition: Literal["full", "s_geo", "r_geo", "random"]
     model: BEVModelConfig
+
+
+class NYUv2Run(ResolvedRun):
+    """A run of segmentation, depth and normals."""
+
+    partition: Literal[
+        "full",
+        "clusters_sdn",
+        "clusters_snd",
+        "clusters_dsn",
+        "clusters_dns",
+        "clusters_nsd",
+        "clusters_nds",
+        "onelabel",
+        "randomlabels",
+    ]
+    model: DenseModelConfig
+
+
+RESOLVED_RUNS: dict[str, type[NuScenesRun] | type[NYUv2Run]] = {"nuscenes": NuScenesRun, "nyuv2": NYUv2Run}

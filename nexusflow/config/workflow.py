@@ -7,16 +7,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nexusflow.config.fingerprint import code_fingerprint
-from nexusflow.config.layout import CACHE_FILES, CHECKPOINT_FILES, PREDICTION_FILES, Layout
+from nexusflow.config.bindings.registry import BINDINGS
+from nexusflow.config.fingerprint import PAPER_MODULES, QUALITATIVE_MODULES, code_fingerprint
+from nexusflow.config.layout import CHECKPOINT_FILES, Layout
 from nexusflow.config.load import Configuration, load_configuration
-from nexusflow.config.sections import section
+from nexusflow.config.paper_runs import runs_behind
+from nexusflow.config.sections import paper_section, section
 from nexusflow.core.errors import UserError
 
 __all__ = ["FIGURES", "TABLES", "Pipeline"]
 
-TABLES = ("table2", "comparison", "alignment_options", "gap_sweep")
-FIGURES = ("figure6", "comparison", "collapse", "learning_curves", "gap_sweep")
+TABLES = (
+    "table2",
+    "table4",
+    "table5",
+    "tableB1",
+    "tableB2",
+    "comparison",
+    "alignment_options",
+    "gap_sweep",
+)
+FIGURES = ("figure6", "figure7", "comparison", "collapse", "learning_curves", "gap_sweep")
 # The sweep trains a dozen further models, so it is made when it is asked for by name only.
 _ON_REQUEST = ("gap_sweep",)
 
@@ -86,19 +97,56 @@ class Pipeline:
         """Configuration of a scale."""
         return self._scales[scale]
 
-    def settings(self, verb: str, wildcards: Any) -> str:
+    @property
+    def suite_pattern(self) -> str:
+        """Regular expression of the suites."""
+        return "|".join(sorted(BINDINGS))
+
+    def settings(self, verb: str, wildcards: Any, **more: str) -> str:
         """Everything in the configuration that a verb reads for these wildcards, as canonical text."""
-        values = dict(wildcards.items())
+        values = {**dict(wildcards.items()), **more}
         return section(self.of(values["scale"]), verb, values)
 
+    def paper_settings(self, output: str, wildcards: Any) -> str:
+        """Everything in the configuration that a table or figure reads, as canonical text."""
+        return paper_section(self.of(wildcards.scale), output)
+
     @staticmethod
-    def code(verb: str) -> str:
+    def code(verb: str, suite: str) -> str:
         """Fingerprint of the code that a verb runs."""
-        return code_fingerprint(verb)
+        return code_fingerprint(BINDINGS[suite].modules[verb])
+
+    @staticmethod
+    def paper_code(output: str) -> str:
+        """Fingerprint of the code that writes a table or figure."""
+        return code_fingerprint(PAPER_MODULES[output])
+
+    def cache_names(self, suite: str) -> tuple[str, ...]:
+        """Names of the files of a suite's decoded data."""
+        return BINDINGS[suite].cache_files
+
+    def prediction_names(self, suite: str) -> tuple[str, ...]:
+        """Names of the files of a suite's predictions."""
+        return BINDINGS[suite].prediction_files
+
+    def scored_names(self, suite: str) -> tuple[str, ...]:
+        """Names of the prediction files that scoring reads."""
+        return BINDINGS[suite].scored_files
+
+    @staticmethod
+    def qualitative_code(figure: str) -> str:
+        """Fingerprint of the code that collects what a qualitative figure draws."""
+        return code_fingerprint(QUALITATIVE_MODULES[figure])
 
     def cache_files(self, scale: str, suite: str, world: str) -> list[str]:
         """Files of the decoded data of a world."""
-        return [str(Layout(scale).cache(suite, world) / name) for name in CACHE_FILES]
+        return [str(Layout(scale).cache(suite, world) / name) for name in self.cache_names(suite)]
+
+    def default_cache_files(self, wildcards: Any, suite: str) -> list[str]:
+        """Files of the decoded data of the world that runs use by default."""
+        return self.cache_files(
+            wildcards.scale, suite, self.of(wildcards.scale).suite(suite).default_world
+        )
 
     def run_files(self, scale: str, suite: str, run: str, seed: int | str) -> list[str]:
         """Files that training publishes."""
@@ -106,32 +154,48 @@ class Pipeline:
 
     def prediction_files(self, scale: str, suite: str, run: str, seed: int | str) -> list[str]:
         """Files that prediction publishes."""
-        return [str(Layout(scale).predictions(suite, run, seed) / name) for name in PREDICTION_FILES]
+        return [str(Layout(scale).predictions(suite, run, seed) / name) for name in self.prediction_names(suite)]
 
-    def training_inputs(self, wildcards: Any) -> list[str]:
+    def training_inputs(self, wildcards: Any, suite: str | None = None) -> list[str]:
         """Decoded data, partition and initial weights of a run."""
-        run = self.of(wildcards.scale).resolve(wildcards.suite, wildcards.run)
-        layout = Layout(wildcards.scale)
-        files = self.cache_files(wildcards.scale, wildcards.suite, run.world)
-        files.append(str(layout.partition(wildcards.suite, run.world, run.partition)))
+        name = suite or wildcards.suite
+        run = self.of(wildcards.scale).resolve(name, wildcards.run)
+        files = self._run_data(wildcards.scale, name, wildcards.run)
         if run.init is not None:
-            files.append(
-                str(layout.checkpoint(wildcards.suite, run.init, wildcards.seed) / "model.safetensors")
-            )
+            start = Layout(wildcards.scale).checkpoint(name, run.init, wildcards.seed)
+            files.append(str(start / "model.safetensors"))
         return files
 
+    def _run_data(self, scale: str, suite: str, run: str) -> list[str]:
+        resolved = self.of(scale).resolve(suite, run)
+        table = Layout(scale).partition(suite, resolved.world, resolved.partition)
+        return [*self.cache_files(scale, suite, resolved.world), str(table)]
+
+    def cost_inputs(self, wildcards: Any) -> list[str]:
+        """Data of the runs whose training steps are measured."""
+        configuration = self.of(wildcards.scale)
+        found = [
+            file
+            for item in runs_behind(configuration.paper, "table5")
+            if not configuration.row(item.suite, item.run).is_declared_only
+            for file in self._run_data(wildcards.scale, item.suite, item.run)
+        ]
+        return list(dict.fromkeys(found))
+
     def evaluation_inputs(self, wildcards: Any) -> list[str]:
-        """Data root's manifest and decoded data of the world a run lives in."""
+        """Data root's manifest, decoded data and predictions of a run."""
         world = self.world_of(wildcards.scale, wildcards.suite, wildcards.run)
         manifest = Layout(wildcards.scale).data(wildcards.suite, world) / "manifest.json"
-        return [str(manifest), *self.cache_files(wildcards.scale, wildcards.suite, world)]
+        files = [str(manifest), *self.cache_files(wildcards.scale, wildcards.suite, world)]
+        folder = Layout(wildcards.scale).predictions(wildcards.suite, wildcards.run, wildcards.seed)
+        return files + [str(folder / name) for name in self.scored_names(wildcards.suite)]
 
     def world_of(self, scale: str, suite: str, run: str) -> str:
         """World that a run, or the reference without a model, is evaluated in."""
-        return "street" if run == "trivial" else self.of(scale).row(suite, run).world
+        return BINDINGS[suite].world_of(self.of(scale), run)
 
     def metrics_files(
-        self, scale: str, run: str, seeds: list[int] | None = None, suite: str = "nuscenes"
+        self, scale: str, suite: str, run: str, seeds: list[int] | None = None
     ) -> list[str]:
         """Metrics of a run over the seeds; none for a run that is only declared."""
         if run != "trivial" and self.of(scale).row(suite, run).is_declared_only:
@@ -140,52 +204,58 @@ class Pipeline:
         return [str(Layout(scale).metrics(suite, run, seed)) for seed in chosen]
 
     def paper_inputs(self, output: str, scale: str) -> list[str]:
-        """Result files that a table or figure reads."""
-        paper = self.of(scale).paper
-        if output in ("table2", "alignment_options"):
-            rows = [(row.run, list(row.seeds) if row.seeds else None) for row in getattr(paper, output).rows]
-            return [file for run, seeds in rows for file in self.metrics_files(scale, run, seeds)]
-        if output == "comparison":
-            runs = [label.run for label in (*paper.comparison.treatments, *paper.comparison.references)]
-            return [file for run in runs for file in self.metrics_files(scale, run)]
-        if output == "gap_sweep":
-            runs = [run for point in paper.gap_sweep.points for run in (point.full, point.baseline)]
-            return [file for run in runs for file in self.metrics_files(scale, run)]
-        labels = paper.collapse.runs if output == "collapse" else paper.learning_curves.runs
-        return [
-            str(Layout(scale).checkpoint("nuscenes", label.run, seed) / "log.csv")
-            for label in labels
-            for seed in self.seeds
-        ]
-
-    def _table_runs(self) -> list[str]:
-        """Runs behind the tables and figures that are made without being asked for by name."""
-        paper = self.main.paper
-        rows = [
-            row.run for row in (*paper.table2.rows, *paper.alignment_options.rows) if row.run != "trivial"
-        ]
-        return [run for run in dict.fromkeys(rows) if not self.main.row("nuscenes", run).is_declared_only]
-
-    def stage_files(self, budget: str) -> list[str]:
-        """Trained weights of the default scale's runs with one budget."""
-        runs = [run for run in self._table_runs() if self.main.row("nuscenes", run).budget == budget]
-        scale = self.main.scale_name
+        """Metrics files that a table or figure reads."""
         return [
             file
-            for run in runs
-            for seed in self.seeds
-            for file in self.run_files(scale, "nuscenes", run, seed)
+            for item in runs_behind(self.of(scale).paper, output)
+            for file in self.metrics_files(scale, item.suite, item.run, list(item.seeds or self.seeds))
         ]
 
-    def stage_metrics(self) -> list[str]:
-        """Metrics of the default scale's runs."""
-        runs = [*self._table_runs(), "trivial"]
-        return [file for run in runs for file in self.metrics_files(self.main.scale_name, run)]
+    def log_inputs(self, output: str, scale: str) -> list[str]:
+        """Training logs that a figure reads."""
+        return [
+            str(Layout(scale).checkpoint(item.suite, item.run, seed) / "log.csv")
+            for item in runs_behind(self.of(scale).paper, output)
+            for seed in self.seeds
+        ]
 
-    def figure6_inputs(self, wildcards: Any) -> list[str]:
-        """Predictions of the two runs that Figure 6 compares, and the data behind them."""
-        figure = self.of(wildcards.scale).paper.figure6
-        files: list[str] = []
-        for label in (figure.baseline, figure.ours):
-            files += self.prediction_files(wildcards.scale, "nuscenes", label.run, figure.seed)
-        return files + self.cache_files(wildcards.scale, "nuscenes", "street")
+    def qualitative_inputs(self, output: str, wildcards: Any) -> list[str]:
+        """Predictions of the runs that a qualitative figure shows, and the data behind them."""
+        part = getattr(self.of(wildcards.scale).paper, output)
+        items = runs_behind(self.of(wildcards.scale).paper, output)
+        files = self.default_cache_files(wildcards, items[0].suite)
+        for item in items:
+            files += self.prediction_files(wildcards.scale, item.suite, item.run, part.seed)
+        return files
+
+    def _table_runs(self, suite: str) -> list[str]:
+        """Runs of a suite behind the tables that are made without being asked for by name."""
+        found = [
+            item.run
+            for output in TABLES
+            if output not in _ON_REQUEST
+            for item in runs_behind(self.main.paper, output)
+            if item.suite == suite and item.run != "trivial"
+        ]
+        return [run for run in dict.fromkeys(found) if not self.main.row(suite, run).is_declared_only]
+
+    def stage_partitions(self, suite: str) -> list[str]:
+        """Partition tables of the default scale's runs in the default world."""
+        layout, runs = Layout(self.main.scale_name), self._table_runs(suite)
+        resolved = [self.main.resolve(suite, run) for run in runs]
+        tables = [str(layout.partition(suite, run.world, run.partition)) for run in resolved]
+        return list(dict.fromkeys(tables))
+
+    def stage_files(self, budget: str, suite: str) -> list[str]:
+        """Trained weights of the default scale's runs with one budget."""
+        runs = [run for run in self._table_runs(suite) if self.main.row(suite, run).budget == budget]
+        scale = self.main.scale_name
+        return [
+            file for run in runs for seed in self.seeds for file in self.run_files(scale, suite, run, seed)
+        ]
+
+    def stage_metrics(self, suite: str) -> list[str]:
+        """Metrics of the default scale's runs."""
+        runs = [*self._table_runs(suite), "trivial"]
+        scale = self.main.scale_name
+        return [file for run in runs for file in self.metrics_files(scale, suite, run)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 
 from nexusflow.core.errors import UserError
 
-__all__ = ["atomic_path", "read_json", "sha256_file", "sha256_json", "write_json", "write_text"]
+__all__ = ["atomic_folder", "atomic_path", "read_json", "sha256_file", "sha256_json", "write_json", "write_text"]
 
 
 def _sync_folder(folder: Path) -> None:
@@ -58,6 +59,39 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+
+@contextmanager
+def atomic_folder(root: Path) -> Iterator[Path]:
+    """Yield a folder beside `root` that takes its place only when the block succeeds.
+
+    Args:
+        root: the folder to create or replace as a whole.
+
+    Yields:
+        An empty temporary folder to write to.
+
+    Raises:
+        UserError: if the folder cannot be written or the disk is full; `root` is then as it was.
+    """
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
+    except OSError as error:
+        raise UserError(f"Cannot write beside {root}: {error.strerror}; choose another folder.") from error
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+        if root.exists():
+            shutil.rmtree(root)
+        temporary.rename(root)
+    except OSError as error:
+        raise UserError(
+            f"Cannot write {root}: {error.strerror}; free some space or choose another folder."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,8 +6,6 @@ the task may be used for training. Validation scenes always show both.
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol, get_args
@@ -16,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from nexusflow.core.errors import UserError
-from nexusflow.core.files import sha256_file, write_text
+from nexusflow.data.tables_io import read_hashed_table, write_hashed_table
 
 __all__ = ["PartitionKind", "build_partition", "read_partition", "write_partition"]
 
@@ -99,11 +97,7 @@ def write_partition(df: pd.DataFrame, csv_path: Path) -> None:
         csv_path: destination.
     """
     assert tuple(df.columns) == _COLUMNS
-    csv_path = Path(csv_path)
-    text = df.to_csv(index=False, lineterminator="\n")
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    write_text(csv_path, text)
-    write_text(_sidecar(csv_path), f"{digest}  {csv_path.name}\n")
+    write_hashed_table(df, csv_path)
 
 
 def read_partition(csv_path: Path) -> dict[str, dict[str, bool]]:
@@ -118,17 +112,7 @@ def read_partition(csv_path: Path) -> dict[str, dict[str, bool]]:
     Raises:
         UserError: if the file or its hash is missing, the two disagree, or the table is malformed.
     """
-    csv_path = Path(csv_path)
-    sidecar = _sidecar(csv_path)
-    for path in (csv_path, sidecar):
-        if not path.is_file():
-            raise UserError(f"{path} is missing; make the partition again.")
-    expected = sidecar.read_text(encoding="utf-8").split(maxsplit=1)
-    if not expected or expected[0] != sha256_file(csv_path):
-        raise UserError(
-            f"{csv_path} does not match its hash in {sidecar}; make the partition again, never edit it."
-        )
-    table = pd.read_csv(io.StringIO(csv_path.read_text(encoding="utf-8")))
+    table = read_hashed_table(csv_path)
     flags = table[[task for task in _TASKS if task in table]]
     if (
         tuple(table.columns) != _COLUMNS
@@ -142,8 +126,3 @@ def read_partition(csv_path: Path) -> dict[str, dict[str, bool]]:
         str(scene): {"track": bool(track), "map": bool(map_)}
         for scene, track, map_ in zip(table["scene"], table["track"], table["map"], strict=True)
     }
-
-
-def _sidecar(csv_path: Path) -> Path:
-    """Path of the hash beside a table."""
-    return csv_path.with_name(csv_path.name + ".sha256")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -35,11 +35,14 @@ class Suite(ABC):
         model: the network that is trained and published.
         tap_channels: feature width of the tap of every task.
         architecture: hash of the model's configuration, written into checkpoints.
+        score_directions: scores of `validate`, +1 where larger is better, -1 where smaller is better.
     """
 
     model: nn.Module
     tap_channels: dict[str, int]
     architecture: str
+    # Name of a validation score → +1 where larger is better, -1 where smaller is better.
+    score_directions: ClassVar[dict[str, int]] = {}
 
     @abstractmethod
     def batch(self, step: int) -> Any:
@@ -68,3 +71,14 @@ class Suite(ABC):
     @abstractmethod
     def freeze_encoder(self) -> None:
         """Exclude the shared encoder from training (phase 2)."""
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Score a model on the validation split while training goes on; for curves, never for decisions.
+
+        Args:
+            model: the averaged weights, in evaluation mode.
+
+        Returns:
+            Scores by name; none where a suite offers none.
+        """
+        return {}

@@ -25,7 +25,7 @@ from nexusflow.training.config import TrainingConfig
 from nexusflow.training.determinism import make_deterministic, resolve_precision
 from nexusflow.training.log import TrainingLog
 
-__all__ = ["FitResult", "fit", "learning_rate_at"]
+__all__ = ["FitResult", "Trainer", "fit", "learning_rate_at", "peak_memory_mib"]
 
 
 @dataclass
@@ -35,8 +35,9 @@ class FitResult:
     Attributes:
         model: the averaged weights, in evaluation mode.
         log: the training log.
-        seconds: seconds spent in the loop, over all attempts.
+        seconds: seconds spent in the loop, over all attempts, validation included.
         data_seconds: seconds of this attempt spent waiting for batches.
+        validation_seconds: seconds of this attempt spent on scores of the validation split.
         peak_memory_mib: largest resident memory of the process (CPU) or of the allocator (GPU), in MiB.
         precision: the precision that was used.
     """
@@ -45,12 +46,13 @@ class FitResult:
     log: TrainingLog
     seconds: float
     data_seconds: float
+    validation_seconds: float
     peak_memory_mib: float
     precision: str
 
 
 def learning_rate_at(step: int, config: TrainingConfig) -> float:
-    """Linear warm-up, then a cosine to `final_lr_fraction` of the peak.
+    """Linear warm-up, then a cosine to `final_lr_fraction` of the peak, or halvings.
 
     Args:
         step: step number from 0.
@@ -61,14 +63,25 @@ def learning_rate_at(step: int, config: TrainingConfig) -> float:
     """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
+    if config.schedule == "halving":
+        return config.learning_rate * 0.5 ** ((step - config.warmup_steps) // config.halve_every)
     progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
     low = config.final_lr_fraction
     return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 @dataclass
-class _Trainer:
-    """The mutable state of one run."""
+class Trainer:
+    """The mutable state of one run.
+
+    Attributes:
+        suite: data, model and task losses.
+        method: adds its own losses.
+        config: the budget.
+        seed: the run's seed.
+        resume_path: where the resume checkpoint lives.
+        fingerprint: hash of everything the run depends on.
+    """
 
     suite: Suite
     method: Method
@@ -77,6 +90,7 @@ class _Trainer:
     resume_path: Path
     fingerprint: str
     data_seconds: float = 0.0
+    validation_seconds: float = 0.0
     fabric: Fabric = field(init=False)
 
     def __post_init__(self) -> None:
@@ -115,7 +129,8 @@ class _Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(total)
         # Clipped apart, so that a method's own networks never change how far the model moves.
-        norms = [float(nn.utils.clip_grad_norm_(group, self.config.clip_norm)) for group in self.groups]
+        limit = math.inf if self.config.clip_norm is None else self.config.clip_norm
+        norms = [float(nn.utils.clip_grad_norm_(group, limit)) for group in self.groups]
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(step, self.config)
         self.optimizer.step()
@@ -137,6 +152,18 @@ class _Trainer:
         ours = [p for p in self.averaged.state_dict().values() if p.is_floating_point()]
         theirs = [p for p in self.suite.model.state_dict().values() if p.is_floating_point()]
         torch._foreach_lerp_(ours, theirs, 1 - decay)
+
+    def validate(self, done: int) -> dict[str, float]:
+        """Score the averaged weights where the budget asks for it."""
+        every = self.config.validate_every
+        if every == 0 or (done % every and done < self.config.steps):
+            return {}
+        before = time.perf_counter()
+        self.averaged.eval()
+        with torch.no_grad():
+            scores = self.suite.validate(self.averaged)
+        self.validation_seconds += time.perf_counter() - before
+        return {f"validation/{name}": value for name, value in scores.items()}
 
     def load(self) -> ResumeState:
         """Go on from the last resume checkpoint of this very run, or start."""
@@ -175,7 +202,7 @@ def fit(
         UserError: if a loss becomes infinite or NaN.
     """
     make_deterministic(seed, config.threads)
-    trainer = _Trainer(suite, method, config, seed, resume_path, fingerprint)
+    trainer = Trainer(suite, method, config, seed, resume_path, fingerprint)
     state = trainer.load()
     log = TrainingLog(config.log_every, state.rows)
     suite.model.train()
@@ -186,7 +213,8 @@ def fit(
         done = step + 1
         if done % config.log_every == 0 or done == config.steps:
             monitors = {f"monitor/{name}": value for name, value in method.monitors().items()}
-            log.close_row(done, {"learning_rate": learning_rate_at(step, config), **monitors})
+            scores = trainer.validate(done)
+            log.close_row(done, {"learning_rate": learning_rate_at(step, config), **monitors, **scores})
         if done % config.checkpoint_every == 0 and done < config.steps:
             trainer.save(ResumeState(done, log.rows, time.perf_counter() - start))
     return FitResult(
@@ -194,12 +222,18 @@ def fit(
         log=log,
         seconds=time.perf_counter() - start,
         data_seconds=trainer.data_seconds,
-        peak_memory_mib=_peak_memory_mib(),
+        validation_seconds=trainer.validation_seconds,
+        peak_memory_mib=peak_memory_mib(),
         precision=trainer.precision,
     )
 
 
-def _peak_memory_mib() -> float:
+def peak_memory_mib() -> float:
+    """Read the largest memory of this process so far.
+
+    Returns:
+        On a GPU the allocator's peak, else the peak resident memory of the process, in MiB.
+    """
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,7 +20,7 @@ from nexusflow.training.checkpoint import load_weights, save_weights
 from nexusflow.training.config import TrainingConfig
 from nexusflow.training.loop import FitResult, fit
 
-__all__ = ["RunIdentity", "train_run"]
+__all__ = ["RunIdentity", "best_validation", "train_run"]
 
 _RECORDED_PACKAGES = ("torch", "numpy", "nuscenes-devkit", "lightning-fabric")
 
@@ -52,6 +53,36 @@ class RunIdentity:
         return sha256_json(vars(self))
 
 
+def best_validation(
+    rows: Sequence[Mapping[str, float]], directions: Mapping[str, int]
+) -> dict[str, float] | None:
+    """Find the step with the best validation scores: the largest mean relative gain over the last step.
+
+    It is selected on the split that it is reported on, so it is optimistic and never the main number.
+
+    Args:
+        rows: rows of the training log.
+        directions: score → +1 where larger is better, -1 where smaller is better.
+
+    Returns:
+        The step and its scores; None if the run was not validated.
+
+    Source: the selection of MTAN and MTPSL, which weigh gains against single-task references.
+    """
+    names = [f"validation/{name}" for name in directions]
+    scored = [row for row in rows if names and all(name in row for name in names)]
+    if not scored:
+        return None
+    last = scored[-1]
+
+    def gain(row: Mapping[str, float]) -> float:
+        parts = zip(names, directions.values(), strict=True)
+        return sum(sign * (row[name] - last[name]) / max(abs(last[name]), 1e-9) for name, sign in parts)
+
+    best = max(scored, key=gain)
+    return {"step": best["step"]} | {name: best[f"validation/{name}"] for name in directions}
+
+
 def train_run(
     identity: RunIdentity,
     suite: Suite,
@@ -82,7 +113,9 @@ def train_run(
     result = fit(suite, method, training, identity.seed, resume_path, identity.fingerprint, title)
     save_weights(output / "model.safetensors", result.model, header)
     result.log.write(output / "log.csv")
-    write_json(output / "provenance.json", _provenance(identity, started_from, training, result))
+    record = _provenance(identity, started_from, training, result)
+    best = best_validation(result.log.rows, suite.score_directions)
+    write_json(output / "provenance.json", record | ({"best_validation": best} if best else {}))
     resume_path.unlink(missing_ok=True)
 
 
@@ -95,7 +128,8 @@ def _provenance(
         "started_from": started_from,
         "precision": result.precision,
         "steps": training.steps,
-        "train_seconds": round(result.seconds, 2),
+        "train_seconds": round(result.seconds - result.validation_seconds, 2),
+        "validation_seconds": round(result.validation_seconds, 2),
         "data_seconds": round(result.data_seconds, 2),
         "peak_memory_mib": round(result.peak_memory_mib, 1),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -102,3 +102,43 @@ def test_learning_rate_warms_up_and_falls() -> None:
     assert max(rates) == rates[1] == rates[2] == CONFIG.learning_rate
     assert rates[2:] == sorted(rates[2:], reverse=True)
     assert rates[-1] < 0.05 * CONFIG.learning_rate
+
+
+def test_halving_follows_the_warm_up() -> None:
+    config = CONFIG.model_copy(update={"schedule": "halving", "halve_every": 3})
+    rates = [learning_rate_at(step, config) for step in range(9)]
+    assert rates == pytest.approx([0.005, 0.01, 0.01, 0.01, 0.01, 0.005, 0.005, 0.005, 0.0025])
+
+
+def test_no_average_means_the_last_weights(tmp_path: Path) -> None:
+    suite = ToySuite()
+    result = run(tmp_path, config=CONFIG.model_copy(update={"ema_decay": 0.0}), suite=suite)
+    assert torch.equal(result.model.state_dict()["encoder.weight"], suite.model.encoder.weight)
+
+
+def test_without_clipping_a_large_gradient_counts_in_full(tmp_path: Path) -> None:
+    tight = run(tmp_path / "a", config=CONFIG.model_copy(update={"clip_norm": 1e-3}))
+    free = run(tmp_path / "b", config=CONFIG.model_copy(update={"clip_norm": None}))
+    assert tight.log.rows[0]["gradient_norm"] > 1e-3
+    assert not same(tight, free)
+
+
+class Validated(ToySuite):
+    """Scores itself by its first weight, and leaves random numbers alone."""
+
+    score_directions = {"size": 1}  # noqa: RUF012
+
+    def validate(self, model: torch.nn.Module) -> dict[str, float]:
+        assert not model.training and not torch.is_grad_enabled()
+        return {"size": float(model.encoder.weight[0, 0])}  # type: ignore[union-attr, index]
+
+
+def test_scores_stand_in_their_rows_and_change_nothing(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"validate_every": 4})
+    scored = run(tmp_path / "a", config=config, suite=Validated())
+    steps = [row["step"] for row in scored.log.rows if "validation/size" in row]
+    assert steps == [4, 8, 10]
+    plain = run(tmp_path / "b")
+    weights = [list(x.model.state_dict().values()) for x in (scored, plain)]
+    assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
+    assert 0 < scored.validation_seconds < scored.seconds

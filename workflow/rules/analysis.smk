@@ -3,16 +3,18 @@
 
 rule qualitative:
     input:
-        pipeline.figure6_inputs,
+        lambda w: pipeline.qualitative_inputs(w.figure, w),
     output:
-        "results/{scale}/qualitative/figure6.npz",
-        "results/{scale}/qualitative/figure6.json",
+        "results/{scale}/qualitative/{figure}.npz",
+        "results/{scale}/qualitative/{figure}.json",
     log:
-        "results/{scale}/logs/qualitative/figure6.log",
+        "results/{scale}/logs/qualitative/{figure}.log",
+    wildcard_constraints:
+        figure="figure[67]",
     conda:
         "../../environment.yml"
     params:
-        settings=lambda w: pipeline.settings("qualitative", w),
-        code=pipeline.code("qualitative"),
+        settings=lambda w: pipeline.paper_settings(w.figure, w),
+        code=lambda w: pipeline.qualitative_code(w.figure),
     shell:
-        "nexusflow qualitative --scale {wildcards.scale} 2>&1 | tee {log:q}"
+        "nexusflow qualitative {wildcards.figure} --scale {wildcards.scale} 2>&1 | tee {log:q}"

@@ -8,28 +8,31 @@ rule stage_data:
         pipeline.cache_files(here, "nuscenes", "street"),
 
 
+rule stage_rooms:
+    input:
+        pipeline.cache_files(here, "nyuv2", "rooms"),
+
+
 rule stage_partition:
     input:
-        expand(
-            f"results/{here}/partitions/nuscenes/street/{{kind}}.csv",
-            kind=["full", "s_geo"],
-        ),
+        [pipeline.stage_partitions(suite) for suite in ("nuscenes", "nyuv2")],
 
 
 rule stage_pretrain:
     input:
-        pipeline.stage_files("pretrain"),
+        [pipeline.stage_files("pretrain", suite) for suite in ("nuscenes", "nyuv2")],
 
 
 rule stage_finetune:
     input:
-        pipeline.stage_files("finetune"),
+        pipeline.stage_files("finetune", "nuscenes"),
 
 
 rule stage_analysis:
     input:
-        pipeline.stage_metrics(),
-        f"results/{here}/qualitative/figure6.npz",
+        [pipeline.stage_metrics(suite) for suite in ("nuscenes", "nyuv2")],
+        expand(f"results/{here}/qualitative/{{name}}.npz", name=["figure6", "figure7"]),
+        f"results/{here}/cost/nyuv2.json",
 
 
 rule stage_paper:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,7 @@ from typing import Any
 import cv2
 
 from nexusflow.core.errors import UserError
-from nexusflow.core.files import sha256_file, sha256_json, write_json
+from nexusflow.core.files import atomic_folder, sha256_file, sha256_json, write_json
 from nexusflow.core.progress import track
 from nexusflow.data.worlds.street.config import StreetWorldConfig
 from nexusflow.data.worlds.street.expansion import vector_map, write_base_mask
@@ -115,28 +112,6 @@ def _check_target(root: Path) -> None:
         )
 
 
-@contextmanager
-def _replacing(root: Path) -> Iterator[Path]:
-    """Yield a sibling folder that takes the place of `root` when the block succeeds."""
-    try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
-    except OSError as error:
-        raise UserError(f"Cannot write beside {root}: {error.strerror}; choose another folder.") from error
-    try:
-        temporary.chmod(0o755)
-        yield temporary
-        if root.exists():
-            shutil.rmtree(root)
-        temporary.rename(root)
-    except OSError as error:
-        raise UserError(
-            f"Cannot write {root}: {error.strerror}; free some space or choose another folder."
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def _write_tables(
     config: StreetWorldConfig, plan: WorldPlan, results: list[SceneResult], root: Path
 ) -> dict[str, str]:
@@ -174,7 +149,7 @@ def generate_street_world(config: StreetWorldConfig, root: Path, workers: int) -
         raise UserError(f"workers = {workers}: generating a street world needs at least one process.")
     _check_target(root)
     plan = plan_world(config, official_scene_names())
-    with _replacing(root) as temporary:
+    with atomic_folder(root) as temporary:
         for name in (VERSION, "maps/expansion", *(f"samples/{c}" for c in (*CHANNELS, LIDAR_CHANNEL))):
             (temporary / name).mkdir(parents=True)
         tasks = _tasks(config, plan, temporary)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from nexusflow.data.worlds.street.curves import Array
-from nexusflow.data.worlds.street.seeds import generator
+from nexusflow.data.worlds.seeds import generator
 from nexusflow.data.worlds.street.streets import CROSSING_DEPTH_M, Carriageway, Crossing, Street
 from nexusflow.data.worlds.street.surfaces import Surfaces
 

@@ -22,7 +22,7 @@ from nexusflow.data.worlds.street.lidar import sweep
 from nexusflow.data.worlds.street.render import Rendering, render_view
 from nexusflow.data.worlds.street.rig import LIDAR_CHANNEL, build_rig
 from nexusflow.data.worlds.street.scenery import Scenery, build_scenery
-from nexusflow.data.worlds.street.seeds import generator, token
+from nexusflow.data.worlds.seeds import generator, token
 from nexusflow.data.worlds.street.stage import Moment, Stage
 from nexusflow.data.worlds.street.streets import Street, build_street
 from nexusflow.data.worlds.street.style import Style

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from nexusflow.data.worlds.street.seeds import generator, token
+from nexusflow.data.worlds.seeds import generator, token
 
 
 def test_streams_depend_on_seed_and_names_only() -> None:

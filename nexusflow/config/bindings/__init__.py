@@ -1,0 +1,1 @@
+"""How each suite turns its part of the configuration into work."""

@@ -1,0 +1,158 @@
+"""What the verbs of the command line and the workflow ask of a suite."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from nexusflow.config.layout import Layout
+from nexusflow.config.load import Configuration
+from nexusflow.suites.base import Suite
+
+__all__ = ["SuiteBinding"]
+
+
+class SuiteBinding(ABC):
+    """One suite, seen from the verbs; heavy imports happen inside the methods.
+
+    Attributes:
+        name: suite name.
+        cache_files: names of the files of the decoded data.
+        prediction_files: names of the files that prediction writes.
+        scored_files: those of them that scoring reads.
+        modules: verb → modules whose code the verb runs, directly.
+    """
+
+    name: ClassVar[str]
+    cache_files: ClassVar[tuple[str, ...]]
+    prediction_files: ClassVar[tuple[str, ...]]
+    scored_files: ClassVar[tuple[str, ...]]
+    modules: ClassVar[dict[str, tuple[str, ...]]]
+
+    @abstractmethod
+    def settings(self, config: Configuration, verb: str, values: dict[str, str]) -> dict[str, Any]:
+        """Collect what a verb reads of the configuration.
+
+        Args:
+            config: the configuration of a scale.
+            verb: data, cache, partition, predict, evaluate, reference or another key of `modules`.
+            values: wildcards of the rule.
+
+        Returns:
+            Plain data; nothing else makes the verb run again.
+        """
+
+    @abstractmethod
+    def make_data(self, config: Configuration, layout: Layout, world: str, workers: int) -> None:
+        """Generate or fetch the data set of a world.
+
+        Args:
+            config: the configuration of a scale.
+            layout: where files lie.
+            world: name of the world.
+            workers: processes.
+
+        Raises:
+            UserError: for an unknown world or data that cannot be had.
+        """
+
+    @abstractmethod
+    def make_cache(self, config: Configuration, layout: Layout, world: str, workers: int) -> None:
+        """Decode a data set once, into memory-mapped files.
+
+        Args:
+            config: the configuration of a scale.
+            layout: where files lie.
+            world: name of the world.
+            workers: processes.
+
+        Raises:
+            UserError: for a missing or malformed file.
+        """
+
+    @abstractmethod
+    def make_partition(self, config: Configuration, layout: Layout, world: str, kind: str) -> None:
+        """Write the table that says which labels are shown.
+
+        Args:
+            config: the configuration of a scale.
+            layout: where files lie.
+            world: name of the world.
+            kind: kind of partition.
+
+        Raises:
+            UserError: for an unknown kind.
+        """
+
+    @abstractmethod
+    def make_suite(self, config: Configuration, layout: Layout, run: str, seed: int) -> Suite:
+        """Build data, model and losses of a run, ready for training.
+
+        Args:
+            config: the configuration of a scale.
+            layout: where files lie.
+            run: row name.
+            seed: the run's seed.
+
+        Returns:
+            The suite.
+
+        Raises:
+            UserError: for missing inputs or a configuration that does not fit them.
+        """
+
+    @abstractmethod
+    def predict(self, config: Configuration, layout: Layout, run: str, seed: int) -> None:
+        """Write what a trained model says about the validation split.
+
+        Args:
+            config: the configuration of a scale.
+            layout: where files lie.
+            run: row name.
+            seed: the run's seed.
+
+        Raises:
+            UserError: if the run was not trained or was trained with another architecture.
+        """
+
+    @abstractmethod
+    def predict_reference(self, config: Configuration, layout: Layout) -> None:
+        """Write the predictions of the trivial reference.
+
+        Args:
+            config: the configuration of a scale.
+            layout: where files lie.
+        """
+
+    @abstractmethod
+    def score(
+        self, config: Configuration, layout: Layout, run: str, seed: int, workers: int
+    ) -> dict[str, Any]:
+        """Score the prediction files of a run.
+
+        Args:
+            config: the configuration of a scale.
+            layout: where files lie.
+            run: row name, or `trivial`.
+            seed: the run's seed.
+            workers: processes.
+
+        Returns:
+            Keys `metrics` (region → metric → value), `check`, and what else metrics.json shall say.
+
+        Raises:
+            UserError: for missing or malformed prediction files.
+        """
+
+    def world_of(self, config: Configuration, run: str) -> str:
+        """World that a run, or the trivial reference, lives in.
+
+        Args:
+            config: the configuration of a scale.
+            run: row name, or `trivial`.
+
+        Returns:
+            Name of the world.
+        """
+        default = config.suite(self.name).default_world
+        return default if run == "trivial" else config.row(self.name, run).world or default

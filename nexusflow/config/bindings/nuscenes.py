@@ -1,0 +1,145 @@
+"""Tracking and map segmentation on nuScenes-format data, seen from the verbs."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from nexusflow.config.bindings.base import SuiteBinding
+from nexusflow.config.layout import Layout
+from nexusflow.config.load import Configuration
+from nexusflow.config.schema import NuScenesRun
+from nexusflow.suites.base import Suite
+
+__all__ = ["NuScenesBinding"]
+
+
+class NuScenesBinding(SuiteBinding):
+    """The suite `nuscenes`; see `SuiteBinding` for the methods."""
+
+    name = "nuscenes"
+    cache_files = ("images.npy", "map.npy", "frames.npz", "index.json")
+    prediction_files = ("tracking.json", "map.npz", "tracker.json")
+    scored_files = ("tracking.json", "map.npz")
+    modules = {
+        "data": ("nexusflow.data.worlds.street.generate",),
+        "cache": ("nexusflow.data.nuscenes.cache",),
+        "partition": ("nexusflow.data.partition",),
+        "train": ("nexusflow.training.run", "nexusflow.suites.nuscenes.suite"),
+        "predict": ("nexusflow.suites.nuscenes.predict",),
+        "evaluate": ("nexusflow.evaluation.evaluate",),
+        "reference": ("nexusflow.evaluation.reference",),
+    }
+
+    def settings(self, config: Configuration, verb: str, values: dict[str, str]) -> dict[str, Any]:
+        """See `SuiteBinding.settings`."""
+        section = config.nuscenes
+        if verb == "data":
+            return config.world(self.name, values["world"]).model_dump(mode="json")
+        if verb == "cache":
+            return {"version": section.version, "reader": section.reader.model_dump(mode="json")}
+        if verb == "partition":
+            return {"kind": values["kind"]}
+        if verb == "predict":
+            run = self._run(config, values["run"])
+            return {
+                "model": run.model.model_dump(mode="json"),
+                "tracker": section.tracker.model_dump(mode="json"),
+                "threads": run.training.threads,
+                "precision": run.training.precision,
+            }
+        return {"version": section.version, "evaluation": section.evaluation.model_dump(mode="json")}
+
+    def _run(self, config: Configuration, run: str) -> NuScenesRun:
+        resolved = config.resolve(self.name, run)
+        assert isinstance(resolved, NuScenesRun)
+        return resolved
+
+    def _open_cache(self, layout: Layout, world: str) -> Any:
+        from nexusflow.data.nuscenes.cache import NuScenesCache
+
+        return NuScenesCache.open(layout.cache(self.name, world))
+
+    def _partition(self, layout: Layout, run: NuScenesRun) -> dict[str, dict[str, bool]]:
+        from nexusflow.data.partition import read_partition
+
+        return read_partition(layout.partition(self.name, run.world, run.partition))
+
+    def make_data(self, config: Configuration, layout: Layout, world: str, workers: int) -> None:
+        """See `SuiteBinding.make_data`."""
+        from nexusflow.data.worlds.street.generate import generate_street_world
+
+        generate_street_world(config.world(self.name, world), layout.data(self.name, world), workers)
+
+    def make_cache(self, config: Configuration, layout: Layout, world: str, workers: int) -> None:
+        """See `SuiteBinding.make_cache`."""
+        from nexusflow.data.nuscenes.cache import build_cache
+
+        section = config.nuscenes
+        root, folder = layout.data(self.name, world), layout.cache(self.name, world)
+        build_cache(section.reader, root, folder, version=section.version, workers=workers)
+
+    def make_partition(self, config: Configuration, layout: Layout, world: str, kind: str) -> None:
+        """See `SuiteBinding.make_partition`."""
+        from nexusflow.data.partition import build_partition, write_partition
+
+        table = build_partition(self._open_cache(layout, world).scenes, kind, seed=0)  # type: ignore[arg-type]
+        write_partition(table, layout.partition(self.name, world, kind))
+
+    def make_suite(self, config: Configuration, layout: Layout, run: str, seed: int) -> Suite:
+        """See `SuiteBinding.make_suite`."""
+        from nexusflow.suites.nuscenes.suite import BatchPlan, NuScenesSuite
+
+        resolved = self._run(config, run)
+        plan = BatchPlan(resolved.training.clip_length, resolved.training.batch_size, seed)
+        cache = self._open_cache(layout, resolved.world)
+        return NuScenesSuite(cache, self._partition(layout, resolved), resolved.model, plan)
+
+    def predict(self, config: Configuration, layout: Layout, run: str, seed: int) -> None:
+        """See `SuiteBinding.predict`."""
+        from nexusflow.suites.nuscenes.predict import PredictionJob, predict_run
+        from nexusflow.suites.nuscenes.suite import architecture_of, build_model
+        from nexusflow.training.checkpoint import load_weights
+        from nexusflow.training.determinism import make_deterministic, resolve_precision
+
+        resolved = self._run(config, run)
+        make_deterministic(seed, resolved.training.threads)
+        model = build_model(resolved.model, seed)
+        weights = layout.checkpoint(self.name, run, seed) / "model.safetensors"
+        load_weights(weights, model, architecture_of(resolved.model))
+        job = PredictionJob(
+            model=model.eval(),
+            cache=self._open_cache(layout, resolved.world),
+            partition=self._partition(layout, resolved),
+            tracker=config.nuscenes.tracker,
+            evaluation=config.nuscenes.evaluation,
+            precision=resolve_precision(resolved.training.precision),
+        )
+        predict_run(job, layout.predictions(self.name, run, seed), title=f"{run}, seed {seed}")
+
+    def predict_reference(self, config: Configuration, layout: Layout) -> None:
+        """The best constant map, and no tracks; see `SuiteBinding.predict_reference`."""
+        from nexusflow.evaluation.reference import write_reference
+
+        section = config.nuscenes
+        cache = self._open_cache(layout, section.default_world)
+        write_reference(layout.predictions(self.name, "trivial", 0), cache, section.reader.bev_half_m)
+
+    def score(
+        self, config: Configuration, layout: Layout, run: str, seed: int, workers: int
+    ) -> dict[str, Any]:
+        """See `SuiteBinding.score`."""
+        from nexusflow.evaluation.evaluate import evaluate_predictions
+
+        section, world = config.nuscenes, self.world_of(config, run)
+        metrics = evaluate_predictions(
+            layout.predictions(self.name, run, seed),
+            self._open_cache(layout, world),
+            layout.data(self.name, world),
+            version=section.version,
+            split="val",
+            class_range_m=cast("dict[str, float] | float | None", section.evaluation.class_range_m),
+            workers=workers,
+        )
+        check = metrics.pop("check", {})
+        gap = config.world(self.name, world).domain_gap
+        return {"metrics": metrics, "check": check, "domain_gap": gap}

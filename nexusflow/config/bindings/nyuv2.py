@@ -1,0 +1,129 @@
+"""Segmentation, depth and surface normals on NYUv2, seen from the verbs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nexusflow.config.bindings.base import SuiteBinding
+from nexusflow.config.layout import Layout
+from nexusflow.config.load import Configuration
+from nexusflow.config.schema import NYUv2Run
+from nexusflow.suites.base import Suite
+
+__all__ = ["NYUv2Binding"]
+
+
+class NYUv2Binding(SuiteBinding):
+    """The suite `nyuv2`; see `SuiteBinding` for the methods."""
+
+    name = "nyuv2"
+    cache_files = ("images.npy", "labels.npy", "depth.npy", "normals.npy", "index.json")
+    prediction_files = ("segmentation.npy", "depth.npy", "normal.npy")
+    scored_files = ("segmentation.npy", "depth.npy", "normal.npy")
+    modules = {
+        "data": ("nexusflow.data.worlds.rooms.generate", "nexusflow.data.nyuv2.source"),
+        "cache": ("nexusflow.data.nyuv2.build",),
+        "partition": ("nexusflow.data.nyuv2.partition",),
+        "partition_report": ("nexusflow.analysis.cluster_gap",),
+        "train": ("nexusflow.training.run", "nexusflow.suites.nyuv2.suite"),
+        "predict": ("nexusflow.suites.nyuv2.predict",),
+        "evaluate": ("nexusflow.evaluation.dense",),
+        "reference": ("nexusflow.evaluation.dense_reference",),
+        "cost": ("nexusflow.training.cost", "nexusflow.suites.nyuv2.suite"),
+    }
+
+    def settings(self, config: Configuration, verb: str, values: dict[str, str]) -> dict[str, Any]:
+        """See `SuiteBinding.settings`."""
+        section = config.nyuv2
+        if verb == "data":
+            return config.world(self.name, values["world"]).model_dump(mode="json")
+        if verb == "cache":
+            return section.reader.model_dump(mode="json")
+        if verb in ("partition", "partition_report"):
+            return {"kind": values["kind"], "seed": section.partition_seed}
+        if verb == "predict":
+            run = self._run(config, values["run"])
+            return {"model": run.model.model_dump(mode="json"), "threads": run.training.threads}
+        return {}
+
+    def _run(self, config: Configuration, run: str) -> NYUv2Run:
+        resolved = config.resolve(self.name, run)
+        assert isinstance(resolved, NYUv2Run)
+        return resolved
+
+    def _open_cache(self, layout: Layout, world: str) -> Any:
+        from nexusflow.data.nyuv2.cache import NYUv2Cache
+
+        return NYUv2Cache.open(layout.cache(self.name, world))
+
+    def make_data(self, config: Configuration, layout: Layout, world: str, workers: int) -> None:
+        """See `SuiteBinding.make_data`."""
+        from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
+
+        source, root = config.world(self.name, world), layout.data(self.name, world)
+        if isinstance(source, RoomsWorldConfig):
+            from nexusflow.data.worlds.rooms.generate import generate_rooms_world
+
+            generate_rooms_world(source, root, workers)
+        else:
+            from nexusflow.data.nyuv2.source import fetch_nyuv2
+
+            fetch_nyuv2(source, config.nyuv2.reader, root, workers)
+
+    def make_cache(self, config: Configuration, layout: Layout, world: str, workers: int) -> None:
+        """See `SuiteBinding.make_cache`."""
+        from nexusflow.data.nyuv2.build import build_cache
+
+        root, folder = layout.data(self.name, world), layout.cache(self.name, world)
+        build_cache(config.nyuv2.reader, root, folder, workers=workers)
+
+    def make_partition(self, config: Configuration, layout: Layout, world: str, kind: str) -> None:
+        """See `SuiteBinding.make_partition`."""
+        from nexusflow.data.nyuv2.partition import build_image_partition, write_image_partition
+
+        cache = self._open_cache(layout, world)
+        table = build_image_partition(cache, kind, seed=config.nyuv2.partition_seed)
+        write_image_partition(table, layout.partition(self.name, world, kind))
+
+    def make_suite(self, config: Configuration, layout: Layout, run: str, seed: int) -> Suite:
+        """See `SuiteBinding.make_suite`."""
+        from nexusflow.data.nyuv2.partition import read_image_partition
+        from nexusflow.suites.nyuv2.suite import ImagePlan, NYUv2Suite
+
+        resolved = self._run(config, run)
+        plan = ImagePlan(resolved.training.batch_size, seed, resolved.training.augmentation)
+        partition = read_image_partition(layout.partition(self.name, resolved.world, resolved.partition))
+        return NYUv2Suite(self._open_cache(layout, resolved.world), partition, resolved.model, plan)
+
+    def predict(self, config: Configuration, layout: Layout, run: str, seed: int) -> None:
+        """See `SuiteBinding.predict`."""
+        from nexusflow.suites.nyuv2.predict import predict_images
+        from nexusflow.suites.nyuv2.suite import architecture_of, build_model
+        from nexusflow.training.checkpoint import load_weights
+        from nexusflow.training.determinism import make_deterministic
+
+        resolved = self._run(config, run)
+        make_deterministic(seed, resolved.training.threads)
+        model = build_model(resolved.model, seed)
+        weights = layout.checkpoint(self.name, run, seed) / "model.safetensors"
+        load_weights(weights, model, architecture_of(resolved.model))
+        cache = self._open_cache(layout, resolved.world)
+        predict_images(model.eval(), cache, layout.predictions(self.name, run, seed), f"{run}, seed {seed}")
+
+    def predict_reference(self, config: Configuration, layout: Layout) -> None:
+        """Most frequent class, mean depth, mean normal; see `SuiteBinding.predict_reference`."""
+        from nexusflow.evaluation.dense_reference import write_dense_reference
+
+        cache = self._open_cache(layout, config.nyuv2.default_world)
+        write_dense_reference(layout.predictions(self.name, "trivial", 0), cache)
+
+    def score(
+        self, config: Configuration, layout: Layout, run: str, seed: int, workers: int
+    ) -> dict[str, Any]:
+        """See `SuiteBinding.score`."""
+        from nexusflow.evaluation.dense import evaluate_dense
+        from nexusflow.evaluation.dense_predictions import DensePredictions
+
+        predictions = DensePredictions.open(layout.predictions(self.name, run, seed))
+        cache = self._open_cache(layout, self.world_of(config, run))
+        return {"metrics": {"overall": evaluate_dense(predictions, cache, split="val")}, "check": {}}

@@ -1,0 +1,51 @@
+"""Which runs stand behind each table and figure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nexusflow.paper.config import PaperConfig
+
+__all__ = ["RunReference", "runs_behind"]
+
+
+class RunReference(NamedTuple):
+    """A run that a table or figure reads.
+
+    Attributes:
+        suite: suite name.
+        run: row of config/experiments.yaml, or `trivial`.
+        seeds: its seeds, None for those of the table.
+    """
+
+    suite: str
+    run: str
+    seeds: tuple[int, ...] | None = None
+
+
+def runs_behind(paper: PaperConfig, output: str) -> list[RunReference]:
+    """List the runs that a table or figure reads.
+
+    Args:
+        paper: content of config/paper.yaml.
+        output: name of the table or figure.
+
+    Returns:
+        The runs in order, each once.
+    """
+    if output == "comparison":
+        labels = (*paper.comparison.treatments, *paper.comparison.references)
+        found = [RunReference("nuscenes", label.run) for label in labels]
+    elif output == "gap_sweep":
+        points = paper.gap_sweep.points
+        found = [RunReference("nuscenes", run) for point in points for run in (point.full, point.baseline)]
+    elif output in ("collapse", "learning_curves"):
+        found = [RunReference("nuscenes", label.run) for label in getattr(paper, output).runs]
+    elif output == "figure6":
+        found = [RunReference("nuscenes", label.run) for label in (paper.figure6.baseline, paper.figure6.ours)]
+    elif output == "figure7":
+        found = [RunReference("nyuv2", label.run) for label in paper.figure7.runs]
+    else:
+        rows = getattr(paper, output).rows
+        found = [RunReference(row.suite, row.run, row.seeds) for row in rows]
+    return list(dict.fromkeys(found))

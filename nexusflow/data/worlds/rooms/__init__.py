@@ -1,0 +1,1 @@
+"""Procedural rooms, rendered and written in the layout of the pre-processed NYUv2."""

@@ -1,0 +1,83 @@
+"""What cameras and annotators do to a perfect picture: noise, missing depth, void at outlines.
+
+Letters: H × W pixels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+
+__all__ = ["sense_colour", "sense_depth", "sense_labels"]
+
+_BORDER = 0.012  # of the width
+_STEP = 0.08
+_GRAZING = 0.14
+_TOO_NEAR_M = 0.35
+_TOO_FAR_M = 9.5
+
+
+def sense_colour(light_HW3: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Vignetting, exposure, noise and gamma.
+
+    Args:
+        light_HW3: linear light, not negative.
+        rng: source of randomness.
+
+    Returns:
+        RGB in [0, 1] with 256 levels.
+    """
+    height, width = light_HW3.shape[:2]
+    y = (np.arange(height) - height / 2) / width
+    x = (np.arange(width) - width / 2) / width
+    fall_HW = 1 - 0.45 * (y[:, None] ** 2 + x[None, :] ** 2)
+    exposed = light_HW3 * fall_HW[..., None] * np.exp(rng.normal(0, 0.08))
+    noisy = exposed + rng.normal(0, 1, light_HW3.shape) * (0.006 + 0.012 * np.sqrt(np.maximum(exposed, 0)))
+    return np.round(np.clip(noisy, 0, 1) ** (1 / 2.2) * 255) / 255
+
+
+def sense_depth(
+    depth_HW: np.ndarray, normal_HW3: np.ndarray, gloss_HW: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Noise that grows with the square of the depth, and pixels without a value.
+
+    Values are missing at the border, beside steps in depth, on grazing, shiny, too near and too far surfaces.
+
+    Args:
+        depth_HW: metres.
+        normal_HW3: unit normals in camera axes.
+        gloss_HW: gloss of the surfaces.
+        rng: source of randomness.
+
+    Returns:
+        Depth in metres with 0 where it is missing, and where it is there.
+    """
+    height, width = depth_HW.shape
+    step_HW = maximum_filter(depth_HW, 3) - minimum_filter(depth_HW, 3)
+    blobs_HW = gaussian_filter(rng.normal(0, 1, depth_HW.shape), max(1.0, width / 40))
+    blobs_HW /= blobs_HW.std() + 1e-12
+    missing = (step_HW > _STEP * depth_HW) & (rng.random(depth_HW.shape) < 0.55)
+    missing |= (np.abs(normal_HW3[..., 2]) < _GRAZING) & (blobs_HW > -0.3)
+    missing |= (gloss_HW >= 0.3) & (blobs_HW > 0.2)
+    missing |= (depth_HW < _TOO_NEAR_M) | (depth_HW > _TOO_FAR_M)
+    edge = max(1, round(_BORDER * width))
+    missing[:, :edge] = missing[:, -edge:] = True
+    missing[:edge] = missing[-edge:] = True
+    noisy = depth_HW + rng.normal(0, 1, depth_HW.shape) * 0.0025 * depth_HW**2
+    return np.where(missing, 0.0, noisy), ~missing
+
+
+def sense_labels(label_HW: np.ndarray, solid_HW: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Leave outlines of things partly unlabelled, as annotators do.
+
+    Args:
+        label_HW: class, -1 = void.
+        solid_HW: number of the solid that is seen.
+        rng: source of randomness.
+
+    Returns:
+        Class, -1 = void.
+    """
+    mixed = maximum_filter(label_HW, 3) != minimum_filter(label_HW, 3)
+    outline = mixed & (maximum_filter(solid_HW, 3) != minimum_filter(solid_HW, 3))
+    return np.where(outline & (rng.random(label_HW.shape) < 0.35), -1, label_HW)

@@ -1,0 +1,1 @@
+"""The NYUv2 suite: segmentation, depth and surface normals."""

@@ -1,0 +1,45 @@
+"""A run publishes weights, log and provenance; the best validation score is named as such."""
+
+import json
+from pathlib import Path
+
+from nexusflow.methods.config import SupervisedConfig
+from nexusflow.training.run import RunIdentity, best_validation, train_run
+from tests.training.test_loop import CONFIG, Validated
+
+ROWS = [
+    {"step": 2.0},
+    {"step": 4.0, "validation/IoU": 40.0, "validation/error": 1.0},
+    {"step": 6.0, "validation/IoU": 44.0, "validation/error": 1.0},
+    {"step": 8.0, "validation/IoU": 40.0, "validation/error": 2.0},
+]
+DIRECTIONS = {"IoU": 1, "error": -1}
+
+
+def test_the_best_step_has_the_largest_mean_gain() -> None:
+    assert best_validation(ROWS, DIRECTIONS) == {"step": 6.0, "IoU": 44.0, "error": 1.0}
+
+
+def test_an_error_counts_downwards() -> None:
+    rows = [ROWS[1] | {"validation/error": 3.0}, ROWS[3]]
+    assert best_validation(rows, DIRECTIONS) == {"step": 8.0, "IoU": 40.0, "error": 2.0}
+
+
+def test_a_run_that_was_not_validated_has_none() -> None:
+    assert best_validation(ROWS[:1], DIRECTIONS) is None
+    assert best_validation(ROWS, {}) is None
+
+
+def test_training_time_leaves_validation_out(tmp_path: Path) -> None:
+    identity = RunIdentity("smoke", "toy", "toy", 0, "code", {}, "data")
+    config = CONFIG.model_copy(update={"validate_every": 4})
+    train_run(identity, Validated(), SupervisedConfig(), config, tmp_path)
+    record = json.loads((tmp_path / "provenance.json").read_text())
+    assert record["best_validation"]["step"] in (4, 8, 10)
+    assert record["train_seconds"] >= 0 and record["validation_seconds"] >= 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "model.safetensors",
+        "log.csv",
+        "provenance.json",
+        "work",
+    }

@@ -1,0 +1,79 @@
+"""Figures of the paper, and further ones."""
+
+
+rule collapse:
+    input:
+        lambda w: pipeline.log_inputs("collapse", w.scale),
+    output:
+        "results/{scale}/collapse.png",
+        "results/{scale}/collapse.pdf",
+    log:
+        "results/{scale}/logs/paper/collapse.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=lambda w: pipeline.paper_settings("collapse", w),
+        seeds=pipeline.seed_options,
+        code=pipeline.paper_code("collapse"),
+    shell:
+        "nexusflow figure collapse --scale {wildcards.scale}"
+        " {params.seeds} 2>&1 | tee {log:q}"
+
+
+rule learning_curves:
+    input:
+        lambda w: pipeline.log_inputs("learning_curves", w.scale),
+    output:
+        "results/{scale}/learning_curves.png",
+        "results/{scale}/learning_curves.pdf",
+    log:
+        "results/{scale}/logs/paper/learning_curves.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=lambda w: pipeline.paper_settings("learning_curves", w),
+        seeds=pipeline.seed_options,
+        code=pipeline.paper_code("learning_curves"),
+    shell:
+        "nexusflow figure learning_curves --scale {wildcards.scale}"
+        " {params.seeds} 2>&1 | tee {log:q}"
+
+
+rule figure6:
+    input:
+        "results/{scale}/qualitative/figure6.npz",
+        "results/{scale}/qualitative/figure6.json",
+    output:
+        "results/{scale}/figure6.png",
+        "results/{scale}/figure6.pdf",
+    log:
+        "results/{scale}/logs/paper/figure6.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=lambda w: pipeline.paper_settings("figure6", w),
+        seeds=pipeline.seed_options,
+        code=pipeline.paper_code("figure6"),
+    shell:
+        "nexusflow figure figure6 --scale {wildcards.scale}"
+        " {params.seeds} 2>&1 | tee {log:q}"
+
+
+rule figure7:
+    input:
+        "results/{scale}/qualitative/figure7.npz",
+        "results/{scale}/qualitative/figure7.json",
+    output:
+        "results/{scale}/figure7.png",
+        "results/{scale}/figure7.pdf",
+    log:
+        "results/{scale}/logs/paper/figure7.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=lambda w: pipeline.paper_settings("figure7", w),
+        seeds=pipeline.seed_options,
+        code=pipeline.paper_code("figure7"),
+    shell:
+        "nexusflow figure figure7 --scale {wildcards.scale}"
+        " {params.seeds} 2>&1 | tee {log:q}"

@@ -149,7 +149,12 @@ def qualitative(
 
 @app.command()
 def table(
-    name: Annotated[str, typer.Argument(help="table2, table4, table5, tableB1, tableB2, comparison, alignment_options or gap_sweep")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="table2, table4, table5, tableB1, tableB2, comparison, alignment_options or gap_sweep"
+        ),
+    ],
     scale: Scale = None,
     seeds: Annotated[
         list[int] | None, typer.Option(help="training seeds (default: those of config.yaml)")

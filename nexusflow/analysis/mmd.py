@@ -32,8 +32,8 @@ def squared_mmd(
     Args:
         x_ND: first sample.
         y_MD: second sample.
-        bandwidth: standard deviation of the kernel exp(-d² / (2 s²)); None: the median heuristic over both.
-        unbiased: leave out the distance of a point to itself, so that equal distributions give zero on average.
+        bandwidth: s of the kernel exp(-d² / (2 s²)); None: the median heuristic over both.
+        unbiased: leave out the distance of a point to itself; equal distributions then give zero on average.
 
     Returns:
         The squared discrepancy; an unbiased estimate may be slightly negative.

@@ -253,7 +253,9 @@ def load_configuration(folder: Path, scale: str | None = None) -> Configuration:
     tables = _read_yaml(runs_path)
     unknown = sorted(set(tables) - set(RESOLVED_RUNS))
     if unknown:
-        raise UserError(f"{runs_path}: key `{unknown[0]}` is no suite; the suites are {', '.join(RESOLVED_RUNS)}.")
+        raise UserError(
+            f"{runs_path}: key `{unknown[0]}` is no suite; the suites are {', '.join(RESOLVED_RUNS)}."
+        )
     runs = {
         suite: {run: _validate(RunConfig, row, runs_path, f"{suite}.{run}") for run, row in rows.items()}
         for suite, rows in tables.items()

@@ -81,4 +81,7 @@ def report_partition(configuration: Configuration, layout: Layout, world: str, k
 
     path = layout.partition("nyuv2", world, kind)
     cache = NYUv2Cache.open(layout.cache("nyuv2", world))
-    write_json(path.with_suffix(".gap.json"), cluster_gap_report(cache, path, seed=configuration.nyuv2.partition_seed))
+    write_json(
+        path.with_suffix(".gap.json"),
+        cluster_gap_report(cache, path, seed=configuration.nyuv2.partition_seed),
+    )

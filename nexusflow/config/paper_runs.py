@@ -42,7 +42,9 @@ def runs_behind(paper: PaperConfig, output: str) -> list[RunReference]:
     elif output in ("collapse", "learning_curves"):
         found = [RunReference("nuscenes", label.run) for label in getattr(paper, output).runs]
     elif output == "figure6":
-        found = [RunReference("nuscenes", label.run) for label in (paper.figure6.baseline, paper.figure6.ours)]
+        found = [
+            RunReference("nuscenes", label.run) for label in (paper.figure6.baseline, paper.figure6.ours)
+        ]
     elif output == "figure7":
         found = [RunReference("nyuv2", label.run) for label in paper.figure7.runs]
     else:

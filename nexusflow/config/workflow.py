@@ -144,9 +144,7 @@ class Pipeline:
 
     def default_cache_files(self, wildcards: Any, suite: str) -> list[str]:
         """Files of the decoded data of the world that runs use by default."""
-        return self.cache_files(
-            wildcards.scale, suite, self.of(wildcards.scale).suite(suite).default_world
-        )
+        return self.cache_files(wildcards.scale, suite, self.of(wildcards.scale).suite(suite).default_world)
 
     def run_files(self, scale: str, suite: str, run: str, seed: int | str) -> list[str]:
         """Files that training publishes."""
@@ -154,7 +152,9 @@ class Pipeline:
 
     def prediction_files(self, scale: str, suite: str, run: str, seed: int | str) -> list[str]:
         """Files that prediction publishes."""
-        return [str(Layout(scale).predictions(suite, run, seed) / name) for name in self.prediction_names(suite)]
+        return [
+            str(Layout(scale).predictions(suite, run, seed) / name) for name in self.prediction_names(suite)
+        ]
 
     def training_inputs(self, wildcards: Any, suite: str | None = None) -> list[str]:
         """Decoded data, partition and initial weights of a run."""
@@ -194,9 +194,7 @@ class Pipeline:
         """World that a run, or the reference without a model, is evaluated in."""
         return BINDINGS[suite].world_of(self.of(scale), run)
 
-    def metrics_files(
-        self, scale: str, suite: str, run: str, seeds: list[int] | None = None
-    ) -> list[str]:
+    def metrics_files(self, scale: str, suite: str, run: str, seeds: list[int] | None = None) -> list[str]:
         """Metrics of a run over the seeds; none for a run that is only declared."""
         if run != "trivial" and self.of(scale).row(suite, run).is_declared_only:
             return []

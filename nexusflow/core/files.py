@@ -14,7 +14,15 @@ from typing import Any
 
 from nexusflow.core.errors import UserError
 
-__all__ = ["atomic_folder", "atomic_path", "read_json", "sha256_file", "sha256_json", "write_json", "write_text"]
+__all__ = [
+    "atomic_folder",
+    "atomic_path",
+    "read_json",
+    "sha256_file",
+    "sha256_json",
+    "write_json",
+    "write_text",
+]
 
 
 def _sync_folder(folder: Path) -> None:
@@ -59,7 +67,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-
 
 
 @contextmanager

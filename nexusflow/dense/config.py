@@ -29,7 +29,8 @@ class DenseModelConfig(BaseModel):
         default=(1, 1, 2, 2, 2), description="convolution blocks per level after its first one"
     )
     norm: Literal["batch", "group"] = Field(
-        default="batch", description="batch: BatchNorm, as published; group: GroupNorm, free of batch statistics"
+        default="batch",
+        description="batch: BatchNorm, as published; group: GroupNorm, no batch statistics",
     )
     norm_groups: int = Field(default=1, gt=0, description="groups of GroupNorm; must divide every width")
     num_classes: int = Field(default=13, gt=1, description="semantic classes")
@@ -46,7 +47,7 @@ class DenseModelConfig(BaseModel):
     def _check(self) -> DenseModelConfig:
         if self.network == "segnet" and self.tap != "N1":
             raise ValueError(
-                f"tap {self.tap} needs network mtan: a split SegNet has nothing task-specific before its heads"
+                f"tap {self.tap} needs network mtan: a split SegNet has nothing of a task before its heads"
             )
         uneven = [width for width in self.widths if width % self.norm_groups]
         if self.norm == "group" and uneven:

@@ -46,9 +46,7 @@ def dense_losses(
     Source: the losses of MTAN and MTPSL, with the sum over labelled images divided by the batch size.
     """
     valid_labels_BHW = labels_BHW != VOID
-    nll_BHW = F.nll_loss(
-        outputs["segmentation"], labels_BHW.clamp(min=0), reduction="none"
-    )
+    nll_BHW = F.nll_loss(outputs["segmentation"], labels_BHW.clamp(min=0), reduction="none")
     valid_depth_BHW = depth_B1HW[:, 0] != 0
     l1_BHW = (outputs["depth"] - depth_B1HW).abs()[:, 0]
     valid_normals_BHW = (normals_B3HW != 0).any(1)

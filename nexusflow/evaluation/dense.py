@@ -86,8 +86,8 @@ class DenseMetrics:
 
         Returns:
             "Seg IoU" and "Pixel accuracy" (%), "Seg IoU/<class>" (%), "Depth aErr" and "Depth RMSE" (metres),
-            "Depth rel", "Norm mErr" and "Norm RMSE" (degrees), "Norm <11.25" and its like (% of pixels). A metric
-            without a valid pixel is left out.
+            "Depth rel", "Norm mErr" and "Norm RMSE" (degrees), "Norm <11.25" and its like (% of pixels). A
+            metric without a valid pixel is left out.
         """
         scores: dict[str, float] = {}
         if total := int(self._confusion_KK.sum()):

@@ -94,7 +94,8 @@ class DensePredictions:
             The predictions.
 
         Raises:
-            UserError: naming the file, if it is missing, damaged, of a wrong shape, or holds NaN or unknown classes.
+            UserError: naming the file, if it is missing, damaged, of a wrong shape, or holds NaN or unknown
+                classes.
         """
         arrays = []
         for name in FILES:
@@ -110,7 +111,9 @@ class DensePredictions:
                 raise UserError(f"{path} holds NaN, infinity or no numbers; predict again.")
             arrays.append(array)
         if not arrays[0].size or arrays[0].min() < 0 or arrays[0].max() >= NUM_CLASSES:
-            raise UserError(f"{Path(folder) / FILES[0]} must hold classes 0..{NUM_CLASSES - 1}; predict again.")
+            raise UserError(
+                f"{Path(folder) / FILES[0]} must hold classes 0..{NUM_CLASSES - 1}; predict again."
+            )
         return cls(Path(folder), *arrays)
 
     def check_size(self, count: int, height: int, width: int) -> None:
@@ -128,6 +131,6 @@ class DensePredictions:
             size = (len(array), *array.shape[-2:])
             if size != (count, height, width):
                 raise UserError(
-                    f"{self.folder / name} has {size[0]} images of {size[1]} × {size[2]} pixels, the split has "
-                    f"{count} of {height} × {width}; predict again."
+                    f"{self.folder / name} has {size[0]} images of {size[1]} × {size[2]} pixels, the split "
+                    f"has {count} of {height} × {width}; predict again."
                 )

@@ -16,8 +16,9 @@ from nexusflow.core.files import sha256_json, write_text
 from nexusflow.paper.comparison_figure import draw_comparison
 from nexusflow.paper.metrics import NUSCENES_METRICS, REGIONS, RunMetrics, load_run
 from nexusflow.paper.published import metric_info, metric_label
+from nexusflow.paper.rows import TableContext, mean_and_std
 from nexusflow.paper.style import REGION_LABELS, save_figure
-from nexusflow.paper.tables import TableContext, markdown_grid, mean_and_std, write_csv
+from nexusflow.paper.tables import markdown_grid, write_csv
 
 __all__ = ["LabelledRun", "compare_runs", "comparison_markdown", "paired_interval", "write_comparison"]
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
+    "AblationTableConfig",
     "CollapseConfig",
     "ComparisonConfig",
+    "CostTableConfig",
+    "DenseRowConfig",
+    "DenseTableConfig",
     "Figure6Config",
+    "Figure7Config",
     "FigureStyleConfig",
     "GapPointConfig",
     "GapSweepConfig",
@@ -17,6 +22,8 @@ __all__ = [
     "MethodTableConfig",
     "PaperConfig",
     "RunLabel",
+    "SettingRowConfig",
+    "TableConfig",
     "TableRowConfig",
 ]
 
@@ -54,23 +61,84 @@ class TableRowConfig(_Section):
     )
 
 
-class MethodTableConfig(_Section):
-    """A table with one method per row."""
+class TableConfig(_Section):
+    """What every table with one run per row has."""
 
-    paper_table: Literal["table2", "table3", "tableA1", "tableA2"] = Field(
-        description="Table of the paper whose values stand beside ours."
-    )
     title: str = Field(description="Title above the table.")
     rows: tuple[TableRowConfig, ...] = Field(
         min_length=1, description="Rows in order; the paper's come first."
     )
 
     @model_validator(mode="after")
-    def _check_rows(self) -> MethodTableConfig:
+    def _check_rows(self) -> Self:
         _refuse_repeats([row.id for row in self.rows], "row id")
         in_paper = [row.paper is not None for row in self.rows]
         if in_paper != sorted(in_paper, reverse=True):
             raise ValueError("rows of the paper must come before rows without a `paper` key")
+        return self
+
+
+class MethodTableConfig(TableConfig):
+    """A table with one method per row, on nuScenes."""
+
+    paper_table: Literal["table2", "table3", "tableA1", "tableA2"] = Field(
+        description="Table of the paper whose values stand beside ours."
+    )
+
+
+class DenseRowConfig(TableRowConfig):
+    """One row of a table of methods on NYUv2."""
+
+    suite: Literal["nyuv2"] = Field("nyuv2", description="Suite that the run belongs to.")
+
+
+class DenseTableConfig(TableConfig):
+    """A table with one method per row, on NYUv2."""
+
+    paper_table: Literal["table4"] = Field(description="Table of the paper whose values stand beside ours.")
+    rows: tuple[DenseRowConfig, ...] = Field(
+        min_length=1, description="Rows in order; the paper's come first."
+    )
+
+
+class SettingRowConfig(DenseRowConfig):
+    """One setting of an ablation; a column of the printed table."""
+
+    value: int | None = Field(
+        None, ge=0, description="The setting, on the figure's axis; null for a run drawn as a level line."
+    )
+
+
+class AblationTableConfig(TableConfig):
+    """A table with one metric per row and one setting per column, and its figure."""
+
+    paper_table: Literal["tableB1", "tableB2"] = Field(
+        description="Table of the paper whose values stand beside ours; `paper` keys name its columns."
+    )
+    axis: str = Field(description="What is set, as label of the figure's axis.")
+    rows: tuple[SettingRowConfig, ...] = Field(
+        min_length=1, description="Settings in order; the paper's come first."
+    )
+
+    @model_validator(mode="after")
+    def _check_values(self) -> Self:
+        _refuse_repeats([str(row.value) for row in self.rows if row.value is not None], "value")
+        return self
+
+
+class CostTableConfig(TableConfig):
+    """Training time and memory."""
+
+    paper_table: Literal["table5"] = Field(description="Table of the paper whose values stand beside ours.")
+    reference: str = Field(description="Row id that the ratios refer to.")
+    rows: tuple[DenseRowConfig, ...] = Field(
+        min_length=1, description="Rows in order; the paper's come first."
+    )
+
+    @model_validator(mode="after")
+    def _check_reference(self) -> Self:
+        if self.reference not in {row.id for row in self.rows}:
+            raise ValueError(f"reference: no row has the id {self.reference}")
         return self
 
 
@@ -143,6 +211,23 @@ class Figure6Config(_Section):
     show_truth: bool = Field(True, description="Whether the truth gets a strip of its own.")
 
 
+class Figure7Config(_Section):
+    """The qualitative figure of the dense tasks."""
+
+    runs: tuple[RunLabel, ...] = Field(
+        min_length=1, description="Runs in order, one row each below the truth."
+    )
+    seed: int = Field(0, ge=0, description="Training seed of all runs.")
+    image: int | None = Field(
+        None, ge=0, description="Place in the validation split; null = chosen without looking at predictions."
+    )
+
+    @model_validator(mode="after")
+    def _check_runs(self) -> Self:
+        _refuse_repeats([label.run for label in self.runs], "run")
+        return self
+
+
 class FigureStyleConfig(_Section):
     """Look shared by all figures."""
 
@@ -167,3 +252,8 @@ class PaperConfig(_Section):
     collapse: CollapseConfig = Field(description="Does the alignment collapse?")
     learning_curves: LearningCurvesConfig = Field(description="Training losses.")
     figure6: Figure6Config = Field(description="Qualitative comparison.")
+    table4: DenseTableConfig = Field(description="Table 4.")
+    table5: CostTableConfig = Field(description="Table 5.")
+    tableB1: AblationTableConfig = Field(description="Table B.1.")
+    tableB2: AblationTableConfig = Field(description="Table B.2.")
+    figure7: Figure7Config = Field(description="Qualitative comparison of the dense tasks.")

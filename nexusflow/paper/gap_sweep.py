@@ -13,8 +13,9 @@ from nexusflow.core.errors import UserError
 from nexusflow.paper.gap_figure import draw_gap_sweep
 from nexusflow.paper.metrics import NUSCENES_METRICS, REGIONS, RunMetrics, load_run
 from nexusflow.paper.published import published_cell
+from nexusflow.paper.rows import TableContext
 from nexusflow.paper.style import save_figure
-from nexusflow.paper.tables import TableContext, write_csv
+from nexusflow.paper.tables import write_csv
 
 __all__ = ["RATIO_METRICS", "GapPoint", "build_gap_sweep", "paper_ratios", "write_gap_sweep"]
 

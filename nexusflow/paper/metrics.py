@@ -11,7 +11,16 @@ from typing import Any
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import read_json, sha256_file
 
-__all__ = ["COST_COLUMNS", "NUSCENES_METRICS", "REGIONS", "RunMetrics", "load_run", "read_metrics"]
+__all__ = [
+    "COST_COLUMNS",
+    "NUSCENES_METRICS",
+    "REGIONS",
+    "SUITE_REPORTS",
+    "RunMetrics",
+    "SuiteReport",
+    "load_run",
+    "read_metrics",
+]
 
 # Columns of Table 2 in the paper's order; contour is a part of "Lanes" that the paper does not print.
 NUSCENES_METRICS = (
@@ -27,11 +36,46 @@ NUSCENES_METRICS = (
 )
 # Name in our tables → key in metrics.json.
 REGIONS = {"all": "overall", "boston": "boston", "singapore": "singapore"}
+NYUV2_METRICS = ("Seg IoU", "Depth aErr", "Norm mErr")
+NYUV2_FURTHER = (
+    "Pixel accuracy",
+    "Depth RMSE",
+    "Depth rel",
+    "Norm RMSE",
+    "Norm <11.25",
+    "Norm <22.5",
+    "Norm <30",
+)
 # Column in our tables → keys that may hold it, in metrics.json's "training" or in provenance.json.
 COST_COLUMNS = {
     "train seconds": ("seconds", "train_seconds"),
     "steps": ("steps",),
     "peak memory MiB": ("peak_memory_mib",),
+}
+
+
+@dataclass(frozen=True)
+class SuiteReport:
+    """What the tables of a suite show.
+
+    Args:
+        title: name of the recorded data set.
+        metrics: metrics of the main table, the paper's columns in its order.
+        further: metrics that the paper does not print, in a grid of their own.
+        selected: metrics of the best validation, which training records.
+        regions: name in our tables → key in metrics.json.
+    """
+
+    title: str
+    metrics: tuple[str, ...]
+    further: tuple[str, ...] = ()
+    selected: tuple[str, ...] = ()
+    regions: Mapping[str, str] = field(default_factory=lambda: {"all": "overall"})
+
+
+SUITE_REPORTS = {
+    "nuscenes": SuiteReport("nuScenes", NUSCENES_METRICS, regions=REGIONS),
+    "nyuv2": SuiteReport("NYUv2", NYUV2_METRICS, NYUV2_FURTHER, selected=NYUV2_METRICS),
 }
 
 
@@ -43,12 +87,14 @@ class RunMetrics:
         path: the file.
         sha256: hash of its content.
         run: run name.
-        suite: suite name, e.g. "nuscenes".
+        suite: suite name, "nuscenes" or "nyuv2".
         seed: training seed.
         scale: scale name.
-        values: region ("all", "boston", "singapore") → metric → value; a metric that is not there is absent.
+        values: region ("all", on nuScenes also "boston" and "singapore") → metric → value; a metric that is
+            not there is absent.
         cost: "train seconds", "steps", "peak memory MiB" → value, where known.
         domain_gap: domain gap of the embedded world it was measured in, where the file says.
+        best: "step" and metrics of the best validation during training, where they were recorded.
     """
 
     path: Path
@@ -60,12 +106,13 @@ class RunMetrics:
     values: Mapping[str, Mapping[str, float]]
     cost: Mapping[str, float] = field(default_factory=dict)
     domain_gap: float | None = None
+    best: Mapping[str, float] = field(default_factory=dict)
 
     def value(self, region: str, metric: str) -> float | None:
         """Give one number.
 
         Args:
-            region: "all", "boston" or "singapore".
+            region: one of the suite's regions.
             metric: metric name.
 
         Returns:
@@ -100,12 +147,26 @@ def _region_values(metrics: dict[str, Any], key: str, path: Path) -> dict[str, f
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _cost(content: dict[str, Any], path: Path) -> dict[str, float]:
-    """Collect training cost from the file itself, else from the provenance.json beside it."""
-    sources = [content.get("training") or {}]
+def _provenance(path: Path) -> dict[str, Any]:
+    """Read the provenance.json beside a metrics.json; empty where a reference was not trained."""
     provenance = path.with_name("provenance.json")
-    if provenance.exists():
-        sources.append(read_json(provenance))
+    content = read_json(provenance) if provenance.exists() else {}
+    return content if isinstance(content, dict) else {}
+
+
+def _best(provenance: dict[str, Any], path: Path) -> dict[str, float]:
+    """Take the best validation of a run, if its provenance names one."""
+    best = provenance.get("best_validation") or {}
+    where = path.with_name("provenance.json")
+    if not isinstance(best, dict):
+        raise UserError(f"{where}: key 'best_validation' must be a table of numbers; train the run again.")
+    numbers = {name: _number(value, f"best_validation.{name}", where) for name, value in best.items()}
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _cost(content: dict[str, Any], provenance: dict[str, Any], path: Path) -> dict[str, float]:
+    """Collect training cost from the file itself, else from its provenance."""
+    sources = [content.get("training") or {}, provenance]
     cost: dict[str, float] = {}
     for column, keys in COST_COLUMNS.items():
         for source in sources:
@@ -131,21 +192,30 @@ def read_metrics(path: Path) -> RunMetrics:
     path = Path(path)
     content = read_json(path)
     metrics = _require(content, "metrics", dict, path)
+    suite = _require(content, "suite", str, path)
+    if suite not in SUITE_REPORTS:
+        raise UserError(f"{path}: key 'suite' is {suite}; the suites are {', '.join(SUITE_REPORTS)}.")
+    regions, provenance = SUITE_REPORTS[suite].regions, _provenance(path)
     return RunMetrics(
         path=path,
         sha256=sha256_file(path),
         run=_require(content, "run", str, path),
-        suite=_require(content, "suite", str, path),
+        suite=suite,
         seed=_require(content, "seed", int, path),
         scale=_require(content, "scale", str, path),
-        values={region: _region_values(metrics, key, path) for region, key in REGIONS.items()},
-        cost=_cost(content, path),
+        values={region: _region_values(metrics, key, path) for region, key in regions.items()},
+        cost=_cost(content, provenance, path),
         domain_gap=_number(content.get("domain_gap"), "domain_gap", path),
+        best=_best(provenance, path),
     )
 
 
 def load_run(
-    paths: Sequence[Path], run: str, scale: str | None = None, domain_gap: float | None = None
+    paths: Sequence[Path],
+    run: str,
+    scale: str | None = None,
+    domain_gap: float | None = None,
+    suite: str = "nuscenes",
 ) -> list[RunMetrics]:
     """Read the metrics of all seeds of one run and check that they belong together.
 
@@ -154,12 +224,13 @@ def load_run(
         run: run name that every file must carry.
         scale: scale that every file must carry; None accepts any one scale.
         domain_gap: domain gap that every file must carry which names one; None accepts any.
+        suite: suite that every file must carry.
 
     Returns:
         The files' content, sorted by seed.
 
     Raises:
-        UserError: if a file is malformed, belongs to another run, scale or domain gap, or repeats a
+        UserError: if a file is malformed, belongs to another run, suite, scale or domain gap, or repeats a
             seed.
     """
     files = [read_metrics(path) for path in paths]
@@ -170,6 +241,8 @@ def load_run(
             raise UserError(
                 f"{item.path}: key 'run' is {item.run}, but the row needs {run}; check the paths."
             )
+        if item.suite != suite:
+            raise UserError(f"{item.path}: key 'suite' is {item.suite}, not {suite}; check the paths.")
         if item.scale != expected_scale:
             raise UserError(
                 f"{item.path}: key 'scale' is {item.scale}, not {expected_scale}; scales are never mixed."

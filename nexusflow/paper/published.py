@@ -21,6 +21,7 @@ __all__ = [
     "published_cell",
     "published_cells",
     "published_frame",
+    "published_metric",
     "published_title",
 ]
 
@@ -145,13 +146,38 @@ def published_cell(table: str, row: str, column: str) -> PublishedCell:
     cell = published_cells().get((table, row, column))
     if cell is None:
         tables = _content()["tables"]
-        known = list(tables[table]["rows"]) if table in tables else list(tables)
-        kind = "rows" if table in tables else "tables"
+        kind, known = "tables", list(tables)
+        if table in tables:
+            by_column = row in tables[table]["rows"]
+            kind = "columns" if by_column else "rows"
+            known = list(tables[table][kind])
         raise UserError(
             f"The paper has no cell ({table}, {row}, {column}); known {kind}: {', '.join(known)}; "
             "correct the `paper` key in config/paper.yaml."
         )
     return cell
+
+
+def published_metric(table: str, label: str, metric: str) -> PublishedCell | None:
+    """Look up what the paper prints for a method or setting, whichever way its table lies.
+
+    Args:
+        table: table name.
+        label: label of the method or setting: a row, or a column where the table's rows are metrics.
+        metric: metric name.
+
+    Returns:
+        The cell, or None if the table does not print this metric at all.
+
+    Raises:
+        UserError: if the table has no such method or setting.
+    """
+    printed = [cell for cell in published_cells().values() if (cell.table, cell.metric) == (table, metric)]
+    if not printed:
+        return None
+    if _content()["tables"][table]["metric"] == "row":
+        return published_cell(table, metric, label)
+    return published_cell(table, label, metric)
 
 
 def published_frame(table: str) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexusflow.core.errors import UserError
-from nexusflow.core.files import atomic_path, read_json, sha256_file, write_json
+from nexusflow.paper.archive import check_array, read_archive, read_entries, write_archive
 
 __all__ = [
     "CAMERAS",
@@ -105,41 +105,36 @@ _LAYER_ARRAYS: dict[str, Any] = {
 }
 
 
-def _check(condition: bool, path: Path, key: str, wanted: str) -> None:
-    if not condition:
-        raise UserError(f"{path}: array '{key}' must be {wanted}; make the frame again.")
-
-
 def _check_layer(layer: SceneLayer, name: str, path: Path) -> None:
     """Refuse arrays whose shapes do not belong together."""
     count, tails = len(layer.boxes_K9), len(layer.tail_xy_P2)
-    _check(layer.boxes_K9.shape == (count, _BOX_SIZE), path, f"{name}/boxes_K9", "of shape (K, 9)")
+    check_array(layer.boxes_K9.shape == (count, _BOX_SIZE), path, f"{name}/boxes_K9", "of shape (K, 9)")
     for key in ("labels_K", "ids_K", "scores_K"):
-        _check(getattr(layer, key).shape == (count,), path, f"{name}/{key}", f"of shape ({count},)")
-    _check(layer.tail_xy_P2.shape == (tails, 2), path, f"{name}/tail_xy_P2", "of shape (P, 2)")
+        check_array(getattr(layer, key).shape == (count,), path, f"{name}/{key}", f"of shape ({count},)")
+    check_array(layer.tail_xy_P2.shape == (tails, 2), path, f"{name}/tail_xy_P2", "of shape (P, 2)")
     for key in ("tail_ids_P", "tail_ages_P"):
-        _check(getattr(layer, key).shape == (tails,), path, f"{name}/{key}", f"of shape ({tails},)")
+        check_array(getattr(layer, key).shape == (tails,), path, f"{name}/{key}", f"of shape ({tails},)")
     valid = (layer.labels_K >= 0) & (layer.labels_K < len(TRACK_CLASSES))
-    _check(bool(valid.all()), path, f"{name}/labels_K", f"between 0 and {len(TRACK_CLASSES) - 1}")
+    check_array(bool(valid.all()), path, f"{name}/labels_K", f"between 0 and {len(TRACK_CLASSES) - 1}")
     shape = layer.map_CRR.shape
     square = len(shape) == 3 and shape[0] == len(MAP_CLASSES) and shape[1] == shape[2]
-    _check(square, path, f"{name}/map_CRR", f"of shape ({len(MAP_CLASSES)}, R, R)")
+    check_array(square, path, f"{name}/map_CRR", f"of shape ({len(MAP_CLASSES)}, R, R)")
 
 
 def _check_frame(frame: QualitativeFrame, path: Path) -> None:
     shape = frame.images_NHW3.shape
-    _check(
+    check_array(
         len(shape) == 4 and shape[0] == len(CAMERAS) and shape[3] == 3,
         path,
         "images",
         "of shape (6, H, W, 3)",
     )
-    _check(frame.images_NHW3.dtype == np.uint8, path, "images", "of type uint8")
-    _check(frame.ego2img_N44.shape == (len(CAMERAS), 4, 4), path, "ego2img", "of shape (6, 4, 4)")
+    check_array(frame.images_NHW3.dtype == np.uint8, path, "images", "of type uint8")
+    check_array(frame.ego2img_N44.shape == (len(CAMERAS), 4, 4), path, "ego2img", "of shape (6, 4, 4)")
     for name in _LAYERS:
         _check_layer(getattr(frame, name), name, path)
     sizes = {getattr(frame, name).map_CRR.shape for name in _LAYERS}
-    _check(len(sizes) == 1, path, "map_CRR", "of one size in all layers")
+    check_array(len(sizes) == 1, path, "map_CRR", "of one size in all layers")
 
 
 def save_qualitative(frame: QualitativeFrame, npz_path: Path) -> None:
@@ -161,26 +156,13 @@ def save_qualitative(frame: QualitativeFrame, npz_path: Path) -> None:
         names[name] = {"name": layer.name, "label": layer.label}
         for key, kind in _LAYER_ARRAYS.items():
             arrays[f"{name}/{key}"] = getattr(layer, key).astype(kind)
-    with atomic_path(npz_path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     meta = {
         "format": _FORMAT,
         "bev_half_m": float(frame.bev_half_m),
         "info": dict(frame.info),
         "layers": names,
-        "npz_sha256": sha256_file(npz_path),
     }
-    write_json(npz_path.with_suffix(".json"), meta)
-
-
-def _read_arrays(npz_path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(npz_path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except FileNotFoundError as error:
-        raise UserError(f"{npz_path} is missing; run the rule that makes it.") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{npz_path} is not a readable .npz file ({error}); make the frame again.") from error
+    write_archive(npz_path, arrays, meta)
 
 
 def _layer(names: Any, arrays: Mapping[str, NDArray[Any]], name: str, json_path: Path) -> SceneLayer:
@@ -206,21 +188,10 @@ def load_qualitative(npz_path: Path) -> QualitativeFrame:
             together.
     """
     npz_path = Path(npz_path)
-    json_path = npz_path.with_suffix(".json")
-    meta, arrays = read_json(json_path), _read_arrays(npz_path)
-    for key in ("format", "bev_half_m", "info", "layers", "npz_sha256"):
-        if not isinstance(meta, dict) or key not in meta:
-            raise UserError(f"{json_path} has no key '{key}'; make the frame again.")
-    if meta["format"] != _FORMAT:
-        raise UserError(
-            f"{json_path}: key 'format' is {meta['format']}, not {_FORMAT}; make the frame again."
-        )
-    if meta["npz_sha256"] != sha256_file(npz_path):
-        raise UserError(f"{json_path}: key 'npz_sha256' does not fit {npz_path.name}; make the frame again.")
+    meta, arrays = read_archive(npz_path, _FORMAT, ("bev_half_m", "info", "layers"))
     wanted = ["images", "ego2img", *(f"{name}/{key}" for name in _LAYERS for key in _LAYER_ARRAYS)]
-    for key in wanted:
-        if key not in arrays:
-            raise UserError(f"{npz_path} has no array '{key}'; make the frame again.")
+    read_entries(arrays, wanted, npz_path)
+    json_path = npz_path.with_suffix(".json")
     layers = {name: _layer(meta["layers"], arrays, name, json_path) for name in _LAYERS}
     frame = QualitativeFrame(
         arrays["images"], arrays["ego2img"], float(meta["bev_half_m"]), info=meta["info"], **layers

@@ -7,82 +7,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from nexusflow.core.errors import UserError
 from nexusflow.core.files import sha256_json, write_text
-from nexusflow.paper.metrics import COST_COLUMNS, NUSCENES_METRICS, REGIONS, RunMetrics, load_run
-from nexusflow.paper.published import PublishedCell, published_cell, published_cells
+from nexusflow.paper.metrics import COST_COLUMNS, SUITE_REPORTS, RunMetrics, SuiteReport
+from nexusflow.paper.published import published_metric
+from nexusflow.paper.rows import (
+    MEASURED,
+    NOT_YET_RUN,
+    MethodRow,
+    TableContext,
+    load_row,
+    mean_and_std,
+    row_group,
+    row_notes,
+    suite_of,
+)
 
-__all__ = [
-    "NOT_YET_RUN",
-    "MethodRow",
-    "MethodTable",
-    "TableContext",
-    "build_method_table",
-    "markdown_grid",
-    "mean_and_std",
-    "write_csv",
-]
-
-NOT_YET_RUN = "not yet run"
-MEASURED = "measured"
-
-
-@dataclass(frozen=True)
-class MethodRow:
-    """One method of a table.
-
-    Args:
-        id: stable identifier.
-        label: shown name.
-        run: run name that the files must carry.
-        paper_row: row label in the paper, None for rows that only we have.
-        metrics: one metrics.json per seed; empty if the run does not exist yet.
-        note: footnote.
-        seeds: seeds this row should have if not the table's.
-    """
-
-    id: str
-    label: str
-    run: str
-    paper_row: str | None = None
-    metrics: tuple[Path, ...] = ()
-    note: str = ""
-    seeds: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class TableContext:
-    """On what a table was measured.
-
-    Args:
-        scale: scale name.
-        data: one sentence part that describes the data set, e.g. "embedded street world, 72 + 48 scenes".
-        seeds: the seeds that were asked for.
-        domain_gap: domain gap of the embedded world, None for recorded data.
-        comparable: True only where absolute values may be compared with the paper's.
-    """
-
-    scale: str
-    data: str
-    seeds: tuple[int, ...]
-    domain_gap: float | None = None
-    comparable: bool = False
-
-    def source(self, with_gap: bool = True) -> str:
-        """Say in one line what a figure was measured on.
-
-        Args:
-            with_gap: whether to name the domain gap.
-
-        Returns:
-            Scale, data and seeds.
-        """
-        gap = f", domain gap {self.domain_gap:g}" if with_gap and self.domain_gap is not None else ""
-        plural = "s" if len(self.seeds) > 1 else ""
-        return f"Scale {self.scale}; {self.data}{gap}; seed{plural} {', '.join(map(str, self.seeds))}"
+__all__ = ["MethodRow", "MethodTable", "TableContext", "build_method_table", "markdown_grid", "write_csv"]
 
 
 @dataclass(frozen=True)
@@ -105,49 +47,48 @@ class MethodTable:
         return sha256_json([list(item) for item in self.inputs])
 
 
-def mean_and_std(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """Average over seeds.
-
-    Args:
-        values: one value per seed.
-
-    Returns:
-        Mean (None if there is no value) and sample standard deviation (ddof 1; None for fewer than two).
-    """
-    if not values:
+def _mean_over_seeds(
+    name: str, where: str, files: Sequence[RunMetrics], found: Sequence[float | None], notes: list[str]
+) -> tuple[float | None, float | None]:
+    """Average a metric, unless a seed has no value: a mean over the others would be biased."""
+    if any(value is None for value in found):
+        absent = [str(file.seed) for file, value in zip(files, found, strict=True) if value is None]
+        notes.append(f"{name} ({where}) is absent at seed {', '.join(absent)}.")
         return None, None
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return float(np.mean(values)), spread
-
-
-def _paper_cell(table: str, row: MethodRow, metric: str) -> PublishedCell | None:
-    """Find the printed value; contour, for one, is not printed at all."""
-    if row.paper_row is None:
-        return None
-    cells = published_cells()
-    if any(cell.table == table and cell.column == metric for cell in cells.values()):
-        return published_cell(table, row.paper_row, metric)
-    return None
+    return mean_and_std([value for value in found if value is not None])
 
 
 def _metric_cells(
-    row: MethodRow, files: Sequence[RunMetrics], region: str, table: str, notes: list[str]
+    row: MethodRow,
+    files: Sequence[RunMetrics],
+    region: str,
+    table: str,
+    report: SuiteReport,
+    notes: list[str],
 ) -> dict[str, Any]:
     """Fill mean, std and paper value of every metric for one region."""
     cells: dict[str, Any] = {}
-    for metric in NUSCENES_METRICS:
+    for metric in (*report.metrics, *report.further):
         found = [file.value(region, metric) for file in files]
-        values = [value for value in found if value is not None]
-        # A mean over the seeds that happen to have a value would be biased: leave it out and say so.
-        if len(values) != len(files):
-            absent = [str(file.seed) for file, value in zip(files, found, strict=True) if value is None]
-            notes.append(f"{metric} ({region}) is absent at seed {', '.join(absent)}.")
-            values = []
-        paper = _paper_cell(table, row, metric) if region == "all" else None
-        mean, std = mean_and_std(values)
-        cells |= {metric: mean, f"{metric} std": std, f"{metric} paper": paper.printed if paper else None}
+        mean, std = _mean_over_seeds(metric, region, files, found, notes)
+        wanted = region == "all" and row.paper_row is not None
+        paper = published_metric(table, str(row.paper_row), metric) if wanted else None
+        cells |= {metric: mean, f"{metric} std": std}
+        if metric in report.metrics:
+            cells[f"{metric} paper"] = paper.printed if paper else None
         if paper and paper.note:
             notes.append(f"Paper's {metric}: {paper.note}.")
+    return cells
+
+
+def _best_cells(files: Sequence[RunMetrics], report: SuiteReport, notes: list[str]) -> dict[str, Any]:
+    """Average the best validation over seeds, where runs record one."""
+    cells: dict[str, Any] = {}
+    for metric in ("step", *report.selected) if report.selected else ():
+        found = [file.best.get(metric) for file in files]
+        recorded = any(value is not None for value in found)
+        mean, std = _mean_over_seeds(metric, "best epoch", files, found, notes) if recorded else (None, None)
+        cells |= {f"best {metric}": mean, f"best {metric} std": std}
     return cells
 
 
@@ -161,51 +102,29 @@ def _cost_cells(files: Sequence[RunMetrics], region: str) -> dict[str, float | N
     }
 
 
-def _row_notes(row: MethodRow, files: Sequence[RunMetrics], seeds: Sequence[int]) -> list[str]:
-    notes = [row.note] if row.note else []
-    if not files:
-        notes.append("Not yet run: there is no result to report.")
-        return notes
-    missing = sorted(set(seeds) - {file.seed for file in files})
-    if missing:
-        notes.append(f"Not yet run at seed {', '.join(map(str, missing))}.")
-    return notes
-
-
-def _load_row(row: MethodRow, context: TableContext) -> list[RunMetrics]:
-    """Read a row's files and refuse seeds that the table does not have."""
-    files = load_run(row.metrics, row.run, context.scale, context.domain_gap)
-    seeds = context.seeds if row.seeds is None else row.seeds
-    for file in files:
-        if file.seed not in seeds:
-            raise UserError(
-                f"{file.path}: key 'seed' is {file.seed}, which is not one of the row's seeds {list(seeds)}; "
-                "correct `seeds` or the list of files."
-            )
-    return files
-
-
 def _records(
     row: MethodRow, files: Sequence[RunMetrics], table: str, context: TableContext, notes: list[str]
 ) -> list[dict[str, Any]]:
     """Make the rows of one method, one per region."""
+    report = SUITE_REPORTS[row.suite]
     return [
         {
             "id": row.id,
             "method": row.label,
-            "group": "paper" if row.paper_row is not None else "ours only",
+            "group": row_group(row),
             "run": row.run,
             "region": region,
             "status": MEASURED if files else NOT_YET_RUN,
             "n": len(files),
             "seeds": " ".join(str(file.seed) for file in files),
-            **_metric_cells(row, files, region, table, notes),
+            **_metric_cells(row, files, region, table, report, notes),
+            **_best_cells(files, report, notes),
             **_cost_cells(files, region),
             "scale": context.scale,
             "data": context.data,
             "inputs sha256": sha256_json([file.sha256 for file in files]) if files else None,
         }
-        for region in REGIONS
+        for region in report.regions
     ]
 
 
@@ -218,22 +137,21 @@ def build_method_table(rows: Sequence[MethodRow], table: str, context: TableCont
         context: scale, data and seeds.
 
     Returns:
-        The table: one row per method × region ("all", "boston", "singapore").
+        The table: one row per method × region ("all", on nuScenes also "boston" and "singapore").
 
     Raises:
-        UserError: if a row id repeats or a file is malformed, of another run, scale, or seed.
+        UserError: if a row id repeats, the rows are of several suites, or a file is malformed or of another
+            run, suite, scale, or seed.
     """
-    ids = [row.id for row in rows]
-    if len(set(ids)) != len(ids):
-        raise UserError(f"The rows of {table} in config/paper.yaml repeat an `id`; give every row its own.")
+    suite_of(rows, table)
     records: list[dict[str, Any]] = []
     notes: dict[str, list[str]] = {}
     inputs: list[tuple[str, int, str]] = []
     for row in rows:
-        files = _load_row(row, context)
-        row_notes = _row_notes(row, files, context.seeds if row.seeds is None else row.seeds)
-        records += _records(row, files, table, context, row_notes)
-        notes[row.id] = list(dict.fromkeys(row_notes))
+        files = load_row(row, context)
+        sentences = row_notes(row, files, context)
+        records += _records(row, files, table, context, sentences)
+        notes[row.id] = list(dict.fromkeys(sentences))
         inputs += [(file.run, file.seed, file.sha256) for file in files]
     return MethodTable(pd.DataFrame.from_records(records), notes, tuple(inputs))
 

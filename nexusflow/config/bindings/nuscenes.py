@@ -20,7 +20,7 @@ class NuScenesBinding(SuiteBinding):
     cache_files = ("images.npy", "map.npy", "frames.npz", "index.json")
     prediction_files = ("tracking.json", "map.npz", "tracker.json")
     scored_files = ("tracking.json", "map.npz")
-    modules = {
+    modules = {  # noqa: RUF012
         "data": ("nexusflow.data.worlds.street.generate",),
         "cache": ("nexusflow.data.nuscenes.cache",),
         "partition": ("nexusflow.data.partition",),

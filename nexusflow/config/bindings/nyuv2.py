@@ -20,7 +20,7 @@ class NYUv2Binding(SuiteBinding):
     cache_files = ("images.npy", "labels.npy", "depth.npy", "normals.npy", "index.json")
     prediction_files = ("segmentation.npy", "depth.npy", "normal.npy")
     scored_files = ("segmentation.npy", "depth.npy", "normal.npy")
-    modules = {
+    modules = {  # noqa: RUF012
         "data": ("nexusflow.data.worlds.rooms.generate", "nexusflow.data.nyuv2.source"),
         "cache": ("nexusflow.data.nyuv2.build",),
         "partition": ("nexusflow.data.nyuv2.partition",),

@@ -9,9 +9,7 @@ from nexusflow.core.errors import UserError
 
 __all__ = ["BINDINGS", "binding_of"]
 
-BINDINGS: dict[str, SuiteBinding] = {
-    binding.name: binding for binding in (NuScenesBinding(), NYUv2Binding())
-}
+BINDINGS: dict[str, SuiteBinding] = {binding.name: binding for binding in (NuScenesBinding(), NYUv2Binding())}
 
 
 def binding_of(suite: str) -> SuiteBinding:

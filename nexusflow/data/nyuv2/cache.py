@@ -58,11 +58,18 @@ class NYUv2Cache:
             try:
                 arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
             except (FileNotFoundError, ValueError, OSError) as error:
-                raise UserError(f"{path} is missing or damaged; delete {folder} and build it again.") from error
+                raise UserError(
+                    f"{path} is missing or damaged; delete {folder} and build it again."
+                ) from error
             if len(arrays[name]) != index["train"] + index["val"]:
                 raise UserError(f"{path} does not fit index.json; delete {folder} and build it again.")
         return cls(
-            arrays["images"], arrays["labels"], arrays["depth"], arrays["normals"], index["train"], index["val"]
+            arrays["images"],
+            arrays["labels"],
+            arrays["depth"],
+            arrays["normals"],
+            index["train"],
+            index["val"],
         )
 
     def rows(self, split: str) -> range:
@@ -74,4 +81,8 @@ class NYUv2Cache:
         Returns:
             Their numbers.
         """
-        return range(self.num_train) if split == "train" else range(self.num_train, self.num_train + self.num_val)
+        return (
+            range(self.num_train)
+            if split == "train"
+            else range(self.num_train, self.num_train + self.num_val)
+        )

@@ -22,7 +22,14 @@ from nexusflow.data.nyuv2.files import LabelledImage, write_image
 from nexusflow.data.nyuv2.normals import KINECT, Intrinsics, normals_from_depth
 from nexusflow.data.nyuv2.vocabulary import NUM_CLASSES
 
-__all__ = ["OfficialFiles", "class_table", "convert_image", "convert_official", "read_splits", "shrink_labels"]
+__all__ = [
+    "OfficialFiles",
+    "class_table",
+    "convert_image",
+    "convert_official",
+    "read_splits",
+    "shrink_labels",
+]
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,15 @@ def _open_labelled(path: Path) -> h5py.File:
     return file
 
 
+def _read_row(file: h5py.File, row: int, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Colours, depth and raw labels of an image; MATLAB stores the last axis first."""
+    try:
+        rgb = np.ascontiguousarray(file["images"][row].transpose(2, 1, 0))
+        return rgb, file["depths"][row].T.astype(np.float64), file["labels"][row].T.astype(np.int64)
+    except OSError as error:
+        raise UserError(f"{path} is truncated at image {row + 1}; fetch it again.") from error
+
+
 def convert_official(files: OfficialFiles, root: Path, height: int, width: int) -> dict[str, int]:
     """Convert the whole labelled set.
 
@@ -178,17 +194,12 @@ def convert_official(files: OfficialFiles, root: Path, height: int, width: int) 
     table = class_table(files.mapping40, files.mapping13)
     splits = read_splits(files.splits)
     with _open_labelled(files.labelled) as file:
-        images, depths, labels = file["images"], file["depths"], file["labels"]
-        if max(map(np.max, splits.values())) >= len(images):
-            raise UserError(f"{files.splits} names image {len(images) + 1}, which {files.labelled} lacks.")
+        count = len(file["images"])
+        if max(map(np.max, splits.values())) >= count:
+            raise UserError(f"{files.splits} names images beyond the {count} of {files.labelled}.")
         for split, rows in splits.items():
             for index, row in enumerate(track(rows, f"converting {split}", total=len(rows))):
-                try:
-                    # MATLAB stores the last axis first.
-                    rgb = np.ascontiguousarray(images[row].transpose(2, 1, 0))
-                    depth, raw = depths[row].T.astype(np.float64), labels[row].T.astype(np.int64)
-                except OSError as error:
-                    raise UserError(f"{files.labelled} is truncated at image {row + 1}; fetch it again.") from error
+                rgb, depth, raw = _read_row(file, int(row), files.labelled)
                 if raw.max() >= len(table):
                     raise UserError(
                         f"{files.labelled}: image {row + 1} has label {raw.max()}, but {files.mapping40} "

@@ -50,8 +50,8 @@ def _receive(url: str, part: Path) -> None:
         free = shutil.disk_usage(part.parent).free
         if free < missing + _SPARE_BYTES:
             raise UserError(
-                f"{part.parent} has {free / 2**30:.1f} GiB free, but {url} needs {missing / 2**30:.1f} GiB more; "
-                "free some space."
+                f"{part.parent} has {free / 2**30:.1f} GiB free, but {url} needs "
+                f"{missing / 2**30:.1f} GiB more; free some space."
             )
         with part.open("ab" if resumed else "wb") as stream:
             chunks = iter(lambda: answer.read(_CHUNK), b"")
@@ -59,7 +59,9 @@ def _receive(url: str, part: Path) -> None:
                 stream.write(chunk)
     size = part.stat().st_size
     if expected is not None and size != expected:
-        raise UserError(f"{url}: {size} of {expected} bytes arrived; the same command goes on where this stopped.")
+        raise UserError(
+            f"{url}: {size} of {expected} bytes arrived; the same command goes on where this stopped."
+        )
 
 
 def download(url: str, path: Path) -> None:

@@ -59,7 +59,9 @@ def count_images(split_root: Path) -> int:
     for folder in FOLDERS:
         missing = sorted((everything | expected) - names[folder], key=lambda name: (len(name), name))
         if missing:
-            raise UserError(f"{split_root / folder / missing[0]} is missing; make or copy the data set again.")
+            raise UserError(
+                f"{split_root / folder / missing[0]} is missing; make or copy the data set again."
+            )
     if not everything:
         raise UserError(f"{split_root / 'image'} has no npy file; make or copy the data set again.")
     return len(everything)
@@ -71,7 +73,9 @@ def _load(path: Path) -> np.ndarray:
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; make or copy the data set again.") from error
     except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path} is no readable npy array (truncated or of another format); copy it again.") from error
+        raise UserError(
+            f"{path} is no readable npy array (truncated or of another format); copy it again."
+        ) from error
     if array.dtype.kind not in "fiu":
         raise UserError(f"{path} holds {array.dtype}, not numbers; copy it again.")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -85,7 +89,8 @@ def _shaped(array: np.ndarray, path: Path, shape: tuple[int, ...]) -> np.ndarray
         array = array.reshape(shape)
     if array.shape != shape:
         raise UserError(
-            f"{path} has shape {array.shape}, not {shape}; check `reader.image_height` and `reader.image_width`."
+            f"{path} has shape {array.shape}, not {shape}; "
+            "check `reader.image_height` and `reader.image_width`."
         )
     return array
 
@@ -123,7 +128,9 @@ def read_image(split_root: Path, index: int, height: int, width: int) -> Labelle
     _refuse(raw["depth"] < 0, paths["depth"], "negative depth")
     normal = raw["normal"].astype(np.float32)
     length = np.linalg.norm(normal, axis=-1)
-    _refuse((np.abs(length - 1) > _UNIT_TOLERANCE) & (length > 0), paths["normal"], "normals not of unit length")
+    _refuse(
+        (np.abs(length - 1) > _UNIT_TOLERANCE) & (length > 0), paths["normal"], "normals not of unit length"
+    )
     return LabelledImage(
         raw["image"].astype(np.float32), label.astype(np.int8), raw["depth"].astype(np.float32), normal
     )

@@ -1,7 +1,7 @@
 """Which training images show the labels of which task.
 
-A partition is a table with one row for each training image: image, cluster, segmentation, depth, normal; 1 means
-that the labels of the task may be used. Validation images always show everything.
+A partition is a table with one row for each training image: image, cluster, segmentation, depth, normal; 1
+means that the labels of the task may be used. Validation images always show everything.
 Letters: N training images.
 """
 
@@ -57,8 +57,8 @@ def build_image_partition(cache: NYUv2Cache, kind: str, seed: int) -> pd.DataFra
     Args:
         cache: the data set.
         kind: "full"; "clusters_" and three letters, the tasks (s, d, n) of the darkest, middle and brightest
-            cluster of images; "onelabel": one task per image at random, in equal parts; "randomlabels": one or
-            two tasks per image at random.
+            cluster of images; "onelabel": one task per image at random, in equal parts; "randomlabels": one
+            or two tasks per image at random.
         seed: of the clusters and of the random kinds.
 
     Returns:

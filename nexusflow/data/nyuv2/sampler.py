@@ -27,7 +27,9 @@ class ImageSampler:
 
     def __init__(self, num_images: int, batch_size: int, seed: int) -> None:
         if num_images < batch_size:
-            raise UserError(f"batch_size is {batch_size}, but there are {num_images} training images; lower it.")
+            raise UserError(
+                f"batch_size is {batch_size}, but there are {num_images} training images; lower it."
+            )
         self.num_images, self.batch_size, self.seed = num_images, batch_size, seed
         self._order = lru_cache(maxsize=2)(self._shuffled)
 

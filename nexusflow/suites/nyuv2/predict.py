@@ -31,8 +31,8 @@ def _predictions(
     rows = list(cache.rows(split))
     for start in range(0, len(rows), _CHUNK):
         chunk = rows[start : start + _CHUNK]
-        images_B3HW = torch.from_numpy(np.ascontiguousarray(cache.images_N3HW[chunk[0] : chunk[-1] + 1]))
-        outputs = model(images_B3HW.to(device)).outputs
+        images_B3HW = torch.from_numpy(np.array(cache.images_N3HW[chunk[0] : chunk[-1] + 1]))
+        outputs = model(images_B3HW.to(device, memory_format=torch.channels_last)).outputs
         classes_BHW = outputs["segmentation"].argmax(1).to(torch.uint8).cpu().numpy()
         depth_B1HW = outputs["depth"].float().cpu().numpy()
         normal_B3HW = outputs["normal"].float().cpu().numpy()
@@ -74,7 +74,5 @@ def predict_images(model: nn.Module, cache: NYUv2Cache, output: Path, title: str
     height, width = cache.images_N3HW.shape[2:]
     with DensePredictionWriter(output, cache.num_val, height, width) as writer:
         found = _predictions(model, cache, "val")
-        for _, classes_HW, depth_1HW, normal_3HW in track(
-            found, f"{title}: validation", total=cache.num_val
-        ):
+        for _, classes_HW, depth_1HW, normal_3HW in track(found, f"{title}: validation", total=cache.num_val):
             writer.add(classes_HW, depth_1HW, normal_3HW)

@@ -153,7 +153,7 @@ def shelf(
 
 def television(b: SolidsBuilder, at: Place, rng: np.random.Generator, y: float) -> None:
     """Add a television whose lower edge is at height y (metres)."""
-    width = float(rng.uniform(0.7, 1.2))
+    width = float(rng.uniform(0.8, 1.4))
     black = Material((0.03, 0.03, 0.035), gloss=0.6)
     centre = (0.0, y + 0.04 + 0.29 * width, 0.0)
     b.add(BOX, centre, (width, 0.58 * width, 0.06), "tv", black, at.yaw, at.foot)
@@ -191,11 +191,13 @@ def clutter(
             material = Material(colour, gloss=0.4)
             b.add(CYLINDER, (x, y + height / 2, z), (0.1, height, 0.1), "objects", material, at.yaw, at.foot)
         elif kind < 0.68:
-            b.add(CYLINDER, (x, y + 0.13, z), (0.05, 0.26, 0.05), "objects", Material(colour), at.yaw, at.foot)
+            b.add(
+                CYLINDER, (x, y + 0.13, z), (0.05, 0.26, 0.05), "objects", Material(colour), at.yaw, at.foot
+            )
             shade = Material((0.95, 0.88, 0.7), light=0.5)
             b.add(CYLINDER, (x, y + 0.36, z), (0.24, 0.2, 0.24), "objects", shade, at.yaw, at.foot)
         elif kind < 0.88:
-            edge = float(rng.uniform(0.12, 0.3))
+            edge = float(rng.uniform(0.18, 0.38))
             material = Material(colour, _vary(colour, rng, 0.2), "checker", 0.06)
             b.add(BOX, (x, y + edge / 2, z), (edge, edge, edge), "objects", material, at.yaw, at.foot)
         else:

@@ -89,6 +89,15 @@ def _results(tasks: list[tuple[RoomsWorldConfig, RoomTask, Path]], workers: int)
             raise
 
 
+def _styles(plan: list[RoomTask]) -> dict[str, dict[str, int]]:
+    """Pictures of each style in each split."""
+    counts: dict[str, dict[str, int]] = {}
+    for task in plan:
+        part = counts.setdefault(task.split, dict.fromkeys(STYLES, 0))
+        part[task.style] += len(task.images)
+    return counts
+
+
 def generate_rooms_world(config: RoomsWorldConfig, root: Path, workers: int) -> None:
     """Generate a world.
 
@@ -105,24 +114,24 @@ def generate_rooms_world(config: RoomsWorldConfig, root: Path, workers: int) -> 
     root = Path(root)
     if workers < 1:
         raise UserError(f"workers = {workers}: generating rooms needs at least one process.")
-    strangers = sorted({x.name for x in root.iterdir()} - {"train", "val", "manifest.json"}) if root.is_dir() else []
+    strangers = (
+        sorted({x.name for x in root.iterdir()} - {"train", "val", "manifest.json"}) if root.is_dir() else []
+    )
     if strangers:
-        raise UserError(f"{root} holds {strangers[0]}, which is no part of a rooms world; choose an empty folder.")
+        raise UserError(
+            f"{root} holds {strangers[0]}, which is no part of a rooms world; choose an empty folder."
+        )
     plan = plan_tasks(config)
     with atomic_folder(root) as temporary:
         files: dict[str, str] = {}
         work = [(config, task, temporary) for task in plan]
         for hashes in track(_results(work, workers), "generating rooms", total=len(plan)):
             files |= hashes
-        styles = {
-            split: {style: sum(len(t.images) for t in plan if (t.split, t.style) == (split, style)) for style in STYLES}
-            for split in ("train", "val")
-        }
         manifest = {
             "format": _FORMAT,
             "config": config.model_dump(),
             "files": len(files),
-            "images_per_style": styles,
+            "images_per_style": _styles(plan),
             "sha256": sha256_json(files),
         }
         write_json(temporary / "manifest.json", manifest)

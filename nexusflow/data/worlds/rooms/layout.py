@@ -79,14 +79,17 @@ def _hang(room: Room, style: RoomStyle, rng: np.random.Generator) -> None:
     for _ in range(_count(style.windows, rng)):
         number = int(rng.integers(4))
         at = room.wall(number, float(rng.uniform(-0.25, 0.25)), 0.0)
-        size = (float(rng.uniform(0.9, 1.7)), float(rng.uniform(0.9, 1.3)))
+        size = (float(rng.uniform(1.1, 2.0)), float(rng.uniform(1.0, 1.4)))
         sky = Material((0.72, 0.82, 0.95), (0.9, 0.9, 0.88), "panes", size[0] / 2, 0.3, style.daylight)
         b_y = 0.9 + size[1] / 2
         room.builder.add(BOX, (0, b_y, 0), (size[0], size[1], 0.06), "window", sky, at.yaw, at.foot)
         room.lamps.append(np.array([0.9 * at.foot[0], b_y, 0.9 * at.foot[2]]))
+    if rng.random() < style.tv:
+        at = room.wall(int(rng.integers(4)), float(rng.uniform(-0.3, 0.3)), 0.03)
+        furniture.television(room.builder, at, rng, 1.0)
     for _ in range(_count(style.pictures, rng)):
         at = room.wall(int(rng.integers(4)), float(rng.uniform(-0.38, 0.38)), 0.0)
-        size = (float(rng.uniform(0.35, 0.9)), float(rng.uniform(0.35, 0.7)))
+        size = (float(rng.uniform(0.5, 1.2)), float(rng.uniform(0.4, 0.85)))
         first, second = rng.uniform(0.1, 0.9, 3), rng.uniform(0.1, 0.9, 3)
         canvas = Material(tuple(first.tolist()), tuple(second.tolist()), "painting", size[0] / 2)
         y = float(rng.uniform(1.35, 1.75))

@@ -104,7 +104,11 @@ def _cast(origin_3, rays_P3, kind_N, centre_N3, half_N3, cos_N, sin_N):  # type:
         for n in range(len(kind_N)):
             c, s = cos_N[n], sin_N[n]
             ox, oy, oz = _local(
-                origin_3[0] - centre_N3[n, 0], origin_3[1] - centre_N3[n, 1], origin_3[2] - centre_N3[n, 2], c, s
+                origin_3[0] - centre_N3[n, 0],
+                origin_3[1] - centre_N3[n, 1],
+                origin_3[2] - centre_N3[n, 2],
+                c,
+                s,
             )
             dx, dy, dz = _local(rays_P3[p, 0], rays_P3[p, 1], rays_P3[p, 2], c, s)
             hx, hy, hz = half_N3[n, 0], half_N3[n, 1], half_N3[n, 2]

@@ -33,7 +33,9 @@ def _albedo(solids: Solids, hits: Hits) -> tuple[np.ndarray, np.ndarray, np.ndar
     return colour_P3, gloss_P, light_P
 
 
-def _shade(room: Room, solids: Solids, style: RoomStyle, hits: Hits, points_P3: np.ndarray, eye_3: np.ndarray):
+def _shade(
+    room: Room, solids: Solids, style: RoomStyle, hits: Hits, points_P3: np.ndarray, eye_3: np.ndarray
+) -> np.ndarray:
     """Ambient light, lamps with soft falloff, highlights, and shadows of the first lamp."""
     colour_P3, gloss_P, own_P = _albedo(solids, hits)
     total_P3 = np.full_like(colour_P3, style.ambient)
@@ -64,7 +66,12 @@ def _average(x_P3: np.ndarray, height: int, width: int, supersample: int) -> np.
 
 
 def render_view(
-    room: Room, style: RoomStyle, camera: Camera, size: tuple[int, int], supersample: int, rng: np.random.Generator
+    room: Room,
+    style: RoomStyle,
+    camera: Camera,
+    size: tuple[int, int],
+    supersample: int,
+    rng: np.random.Generator,
 ) -> LabelledImage:
     """Render a picture as a colour camera and a structured-light depth sensor would see it.
 
@@ -94,7 +101,8 @@ def render_view(
     normal_HW3 = (hits.normal_P3 @ camera.axes_33).reshape(height, width, 3)
     label_HW = solids.label_N[hits.solid_P].reshape(height, width)
     gloss_HW = np.array([m.gloss for m in solids.materials])[hits.solid_P].reshape(height, width)
-    depth_HW, valid_HW = sense_depth(depth_HW, normal_HW3, gloss_HW, rng)
+    facing_P = -(hits.normal_P3 * rays_P3).sum(1) / np.linalg.norm(rays_P3, axis=1)
+    depth_HW, valid_HW = sense_depth(depth_HW, facing_P.reshape(height, width), gloss_HW, rng)
     label_HW = sense_labels(label_HW, hits.solid_P.reshape(height, width), rng)
     return LabelledImage(
         image.astype(np.float32),

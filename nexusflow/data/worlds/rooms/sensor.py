@@ -37,7 +37,7 @@ def sense_colour(light_HW3: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def sense_depth(
-    depth_HW: np.ndarray, normal_HW3: np.ndarray, gloss_HW: np.ndarray, rng: np.random.Generator
+    depth_HW: np.ndarray, facing_HW: np.ndarray, gloss_HW: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Noise that grows with the square of the depth, and pixels without a value.
 
@@ -45,19 +45,19 @@ def sense_depth(
 
     Args:
         depth_HW: metres.
-        normal_HW3: unit normals in camera axes.
+        facing_HW: cosine between ray and normal.
         gloss_HW: gloss of the surfaces.
         rng: source of randomness.
 
     Returns:
         Depth in metres with 0 where it is missing, and where it is there.
     """
-    height, width = depth_HW.shape
+    width = depth_HW.shape[1]
     step_HW = maximum_filter(depth_HW, 3) - minimum_filter(depth_HW, 3)
     blobs_HW = gaussian_filter(rng.normal(0, 1, depth_HW.shape), max(1.0, width / 40))
     blobs_HW /= blobs_HW.std() + 1e-12
     missing = (step_HW > _STEP * depth_HW) & (rng.random(depth_HW.shape) < 0.55)
-    missing |= (np.abs(normal_HW3[..., 2]) < _GRAZING) & (blobs_HW > -0.3)
+    missing |= (facing_HW < _GRAZING) & (blobs_HW > -0.3)
     missing |= (gloss_HW >= 0.3) & (blobs_HW > 0.2)
     missing |= (depth_HW < _TOO_NEAR_M) | (depth_HW > _TOO_FAR_M)
     edge = max(1, round(_BORDER * width))

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from shapely import Polygon
 
+from nexusflow.data.worlds.seeds import token
 from nexusflow.data.worlds.street.curves import Array
 from nexusflow.data.worlds.street.layout import LocationPlan
-from nexusflow.data.worlds.seeds import token
 from nexusflow.data.worlds.street.surfaces import Surfaces
 
 __all__ = ["vector_map", "write_base_mask"]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from nexusflow.data.worlds.street.curves import Array
 from nexusflow.data.worlds.seeds import generator
+from nexusflow.data.worlds.street.curves import Array
 from nexusflow.data.worlds.street.streets import CROSSING_DEPTH_M, Carriageway, Crossing, Street
 from nexusflow.data.worlds.street.surfaces import Surfaces
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nexusflow.data.worlds.seeds import generator, token
 from nexusflow.data.worlds.street.agents import CATEGORIES, Agent
 from nexusflow.data.worlds.street.backdrop import Backdrop, Rays, cast_rays
 from nexusflow.data.worlds.street.config import StreetWorldConfig
@@ -22,7 +23,6 @@ from nexusflow.data.worlds.street.lidar import sweep
 from nexusflow.data.worlds.street.render import Rendering, render_view
 from nexusflow.data.worlds.street.rig import LIDAR_CHANNEL, build_rig
 from nexusflow.data.worlds.street.scenery import Scenery, build_scenery
-from nexusflow.data.worlds.seeds import generator, token
 from nexusflow.data.worlds.street.stage import Moment, Stage
 from nexusflow.data.worlds.street.streets import Street, build_street
 from nexusflow.data.worlds.street.style import Style

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from shapely import STRtree, points
 
-from nexusflow.data.worlds.street.curves import Array
 from nexusflow.data.worlds.seeds import generator
+from nexusflow.data.worlds.street.curves import Array
 from nexusflow.data.worlds.street.solids import QuadList, Quads, join_quads
 from nexusflow.data.worlds.street.streets import Street
 from nexusflow.data.worlds.street.surfaces import Surfaces

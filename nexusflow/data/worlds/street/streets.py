@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nexusflow.data.worlds.seeds import generator
 from nexusflow.data.worlds.street.curves import Array, Curve, bent_curve, straight_curve
 from nexusflow.data.worlds.street.layout import StreetPlan
-from nexusflow.data.worlds.seeds import generator
 from nexusflow.data.worlds.street.style import Style
 
 __all__ = ["Arm", "Carriageway", "Crossing", "Lane", "Street", "build_street"]

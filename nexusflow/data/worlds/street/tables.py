@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from nexusflow.data.worlds.seeds import token
 from nexusflow.data.worlds.street.agents import CATEGORIES
 from nexusflow.data.worlds.street.layout import LocationPlan, ScenePlan, StreetPlan
 from nexusflow.data.worlds.street.rig import LIDAR_CHANNEL, LIDAR_POSITION_M, LIDAR_YAW, Camera, quaternion
-from nexusflow.data.worlds.seeds import token
 
 __all__ = [
     "ATTRIBUTES", "CATEGORY_NAMES", "TABLES", "base_mask_name", "fixed_tables", "log_name", "log_token",

@@ -5,11 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from nexusflow.data.worlds.seeds import generator
 from nexusflow.data.worlds.street.agents import KINDS
 from nexusflow.data.worlds.street.config import StreetWorldConfig
 from nexusflow.data.worlds.street.layout import plan_world
 from nexusflow.data.worlds.street.painter import footprints
-from nexusflow.data.worlds.seeds import generator
 from nexusflow.data.worlds.street.streets import build_street
 from nexusflow.data.worlds.street.style import Style
 from nexusflow.data.worlds.street.traffic import SceneTraffic, simulate_traffic

@@ -9,33 +9,51 @@ from pathlib import Path
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
 from nexusflow.core.errors import UserError
+from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
 from nexusflow.paper.comparison import LabelledRun, write_comparison
-from nexusflow.paper.config import RunLabel
+from nexusflow.paper.config import RunLabel, TableConfig
 from nexusflow.paper.logs import LoggedRun
-from nexusflow.paper.tables import TableContext
+from nexusflow.paper.rows import MethodRow, TableContext, rows_from_config
 
 __all__ = ["draw_figure", "write_table"]
 
-_SUITE = "nuscenes"
 
-
-def _metrics(configuration: Configuration, layout: Layout, run: str, seeds: list[int]) -> tuple[Path, ...]:
+def _metrics(
+    configuration: Configuration, layout: Layout, run: str, seeds: list[int], suite: str = "nuscenes"
+) -> tuple[Path, ...]:
     """Metrics files of a run; none where the run is only declared."""
     if run == "trivial":
-        return (layout.metrics(_SUITE, run, 0),)
-    if configuration.row(_SUITE, run).is_declared_only:
+        return (layout.metrics(suite, run, 0),)
+    if configuration.row(suite, run).is_declared_only:
         return ()
-    return tuple(layout.metrics(_SUITE, run, seed) for seed in seeds)
+    return tuple(layout.metrics(suite, run, seed) for seed in seeds)
 
 
 def _context(configuration: Configuration, seeds: list[int]) -> TableContext:
-    world = configuration.scale.nuscenes.world
+    world = configuration.nuscenes.world
     scenes = f"{world.train_scenes} + {world.val_scenes} scenes of {world.key_frames} key frames"
     return TableContext(
         scale=configuration.scale_name,
         data=f"{configuration.scale.description} ({scenes})",
         seeds=tuple(seeds),
         domain_gap=world.domain_gap,
+        embedded=True,
+    )
+
+
+def _dense_context(configuration: Configuration, seeds: list[int]) -> TableContext:
+    world, reader = configuration.nyuv2.world, configuration.nyuv2.reader
+    size = f"{reader.image_height} × {reader.image_width} pixels"
+    embedded = isinstance(world, RoomsWorldConfig)
+    images = (
+        f"{world.train_images} + {world.val_images}" if isinstance(world, RoomsWorldConfig) else "795 + 654"
+    )
+    return TableContext(
+        scale=configuration.scale_name,
+        data=f"{configuration.scale.description} ({images} images of {size})",
+        seeds=tuple(seeds),
+        comparable=not embedded,
+        embedded=embedded,
     )
 
 
@@ -45,19 +63,66 @@ def _labelled(
     return [LabelledRun(x.run, x.label, _metrics(configuration, layout, x.run, seeds)) for x in labels]
 
 
-def _methods(name: str, configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
-    """Write a table with one method per row."""
-    from nexusflow.paper.table2 import rows_from_config, write_table2
-
-    part = getattr(configuration.paper, name)
+def _rows(
+    part: TableConfig, configuration: Configuration, layout: Layout, seeds: list[int]
+) -> list[MethodRow]:
+    """Rows of a table with the files of their runs."""
     files = {
-        row.run: _metrics(configuration, layout, row.run, list(row.seeds) if row.seeds else seeds)
+        row.run: _metrics(configuration, layout, row.run, list(row.seeds or seeds), row.suite)
         for row in part.rows
     }
-    rows = rows_from_config(part, {run: paths for run, paths in files.items() if paths})
-    context = _context(configuration, seeds)
+    return rows_from_config(part, {run: paths for run, paths in files.items() if paths})
+
+
+def _methods(name: str, configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+    """Write a table with one method per row."""
+    from nexusflow.paper.table2 import write_table2
+
+    part = getattr(configuration.paper, name)
+    rows, context = _rows(part, configuration, layout, seeds), _context(configuration, seeds)
     write_table2(
         rows, context, layout.base / f"{name}.csv", layout.base / f"{name}.md", part.title, part.paper_table
+    )
+
+
+def _table4(configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+    from nexusflow.paper.table4 import write_table4
+
+    part, base = configuration.paper.table4, layout.base
+    rows, context = _rows(part, configuration, layout, seeds), _dense_context(configuration, seeds)
+    write_table4(rows, context, base / "table4.csv", base / "table4.md", part.title, part.paper_table)
+
+
+def _table5(configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+    from nexusflow.paper.table5 import write_table5
+
+    part, base = configuration.paper.table5, layout.base
+    write_table5(
+        _rows(part, configuration, layout, seeds),
+        layout.cost("nyuv2"),
+        _dense_context(configuration, seeds),
+        base / "table5.csv",
+        base / "table5.md",
+        part.title,
+        part.reference,
+        part.paper_table,
+    )
+
+
+def _table_b(name: str, configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+    """Write an ablation as table and figure."""
+    from nexusflow.paper.table_b import write_table_b
+
+    part, style = getattr(configuration.paper, name), configuration.paper.style
+    write_table_b(
+        part,
+        _rows(part, configuration, layout, seeds),
+        _dense_context(configuration, seeds),
+        layout.base / f"{name}.csv",
+        layout.base / f"{name}.md",
+        _figure_paths(layout, name),
+        style.dpi,
+        style.width_in,
     )
 
 
@@ -101,7 +166,9 @@ def _gap_sweep(configuration: Configuration, layout: Layout, seeds: list[int]) -
 
 def _logged(layout: Layout, labels: tuple[RunLabel, ...], seeds: list[int]) -> list[LoggedRun]:
     return [
-        LoggedRun(x.run, x.label, tuple(layout.checkpoint(_SUITE, x.run, seed) / "log.csv" for seed in seeds))
+        LoggedRun(
+            x.run, x.label, tuple(layout.checkpoint("nuscenes", x.run, seed) / "log.csv" for seed in seeds)
+        )
         for x in labels
     ]
 
@@ -154,13 +221,34 @@ def _figure6(configuration: Configuration, layout: Layout, seeds: list[int]) -> 
     )
 
 
+def _figure7(configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+    from nexusflow.paper.figure7 import write_figure7
+
+    style = configuration.paper.style
+    write_figure7(
+        layout.base / "qualitative" / "figure7.npz",
+        _figure_paths(layout, "figure7"),
+        dpi=style.dpi,
+        width_in=style.width_in,
+    )
+
+
 _TABLES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
     "table2": partial(_methods, "table2"),
     "alignment_options": partial(_methods, "alignment_options"),
+    "table4": _table4,
+    "table5": _table5,
+    "tableB1": partial(_table_b, "tableB1"),
+    "tableB2": partial(_table_b, "tableB2"),
     "comparison": _comparison,
     "gap_sweep": _gap_sweep,
 }
-_FIGURES = {"figure6": _figure6, "collapse": _collapse, "learning_curves": _learning_curves}
+_FIGURES = {
+    "figure6": _figure6,
+    "figure7": _figure7,
+    "collapse": _collapse,
+    "learning_curves": _learning_curves,
+}
 
 
 def write_table(configuration: Configuration, layout: Layout, name: str, seeds: list[int]) -> None:
@@ -169,7 +257,7 @@ def write_table(configuration: Configuration, layout: Layout, name: str, seeds: 
     Args:
         configuration: configuration of the scale.
         layout: where files lie.
-        name: table2, alignment_options, comparison or gap_sweep.
+        name: table2, table4, table5, tableB1, tableB2, alignment_options, comparison or gap_sweep.
         seeds: training seeds.
 
     Raises:
@@ -186,7 +274,7 @@ def draw_figure(configuration: Configuration, layout: Layout, name: str, seeds: 
     Args:
         configuration: configuration of the scale.
         layout: where files lie.
-        name: figure6, collapse or learning_curves.
+        name: figure6, figure7, collapse or learning_curves.
         seeds: training seeds.
 
     Raises:

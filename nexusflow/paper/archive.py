@@ -1,4 +1,4 @@
-"""What a qualitative figure draws: `X.npz` with arrays and `X.json` with names, caption and the arrays' hash."""
+"""Files behind a qualitative figure: `X.npz` with arrays, `X.json` with names, caption and their hash."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def save_qualitative(frame: QualitativeFrame, npz_path: Path) -> None:
     """
     npz_path = Path(npz_path)
     _check_frame(frame, npz_path)
-    arrays = {"images": frame.images_NHW3, "ego2img": frame.ego2img_N44.astype(np.float32)}
+    arrays: dict[str, Any] = {"images": frame.images_NHW3, "ego2img": frame.ego2img_N44.astype(np.float32)}
     names = {}
     for name in _LAYERS:
         layer = getattr(frame, name)

@@ -46,7 +46,7 @@ def normals_from_depth(
         depth_HW: metres along the optical axis, 0 = invalid.
         camera: pinhole camera of the depth image.
         radius: half-width of the window, pixels.
-        edge: relative difference of depth beyond which a pixel belongs to another surface.
+        edge: relative distance from the surface's own slope beyond which a pixel belongs to another one.
 
     Returns:
         Unit normals (H, W, 3), float32; zero where depth is invalid or too few pixels support the fit.
@@ -61,6 +61,7 @@ def normals_from_depth(
     u = (np.arange(width) - camera.cx) / camera.fx
     v = (np.arange(height) - camera.cy) / camera.fy
     u_HW, v_HW = np.meshgrid(u, v)
+    slope_down, slope_right = _slope(inverse, 1, 0), _slope(inverse, 0, 1)
     total = np.zeros((3, 3, height, width))
     right = np.zeros((3, height, width))
     count = np.zeros((height, width))
@@ -68,7 +69,8 @@ def normals_from_depth(
     for dy in range(-radius, radius + 1):
         for dx in range(-radius, radius + 1):
             shifted = _shift(inverse, dy, dx)
-            near = (shifted > 0) & valid & (np.abs(shifted - inverse) <= edge * inverse)
+            expected = inverse + dy * slope_down + dx * slope_right
+            near = (shifted > 0) & valid & (np.abs(shifted - expected) <= edge * inverse)
             du, dv = dx / camera.fx, dy / camera.fy
             basis = (du, dv, 1.0)
             for i in range(3):
@@ -99,3 +101,12 @@ def _shift(x_HW: np.ndarray, dy: int, dx: int) -> np.ndarray:
     there_columns = slice(max(0, dx), min(width, width + dx))
     moved[rows, columns] = x_HW[there_rows, there_columns]
     return moved
+
+
+def _slope(x_HW: np.ndarray, dy: int, dx: int) -> np.ndarray:
+    """Difference to the neighbour on the side where it is smaller, which is blind to steps."""
+    ahead, behind = _shift(x_HW, dy, dx), _shift(x_HW, -dy, -dx)
+    forward = np.where(ahead > 0, ahead - x_HW, np.inf)
+    backward = np.where(behind > 0, x_HW - behind, np.inf)
+    smaller = np.where(np.abs(forward) < np.abs(backward), forward, backward)
+    return np.where(np.isfinite(smaller), smaller, 0.0)

@@ -35,7 +35,7 @@ _COLUMNS = ("Segmentation", "Depth", "Surface normals")
 _MARGIN, _GAP, _HEAD, _LABEL, _TITLE, _COLUMN_HEAD = 0.15, 0.1, 0.36, 0.42, 0.78, 0.3
 _CLASS_KEY, _DEPTH_KEY, _NORMAL_KEY, _KEY_GAP, _KEY_HEAD = 1.4, 0.17, 1.2, 0.36, 0.2
 _TICKS, _WORD, _LIFT = 0.25, 0.2, 0.13
-_FONT = 10.5
+_FONT = 11.0
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _draw_keys(fig: Figure, layout: _Layout, frame: DenseFrame, scale: Normalize
     bar = layout.place(fig, left, top, layout.tile, _DEPTH_KEY)
     draw_depth_key(bar, scale, mpl.colormaps[DEPTH_COLOURS], _extend(frame, scale))
     top += _DEPTH_KEY + _TICKS + _KEY_GAP
-    layout.write(fig, left, top, "Normals: a surface faces", **heading)
+    layout.write(fig, left, top, "The normal points", **heading)
     top += _KEY_HEAD + _WORD
     middle = left + layout.tile / 2
     draw_normal_key(layout.place(fig, middle - _NORMAL_KEY / 2, top, _NORMAL_KEY, _NORMAL_KEY))
@@ -160,7 +160,7 @@ def _draw_keys(fig: Figure, layout: _Layout, frame: DenseFrame, scale: Normalize
     layout.write(fig, middle - reach, centre, "left", ha="right", **small)
     layout.write(fig, middle + reach, centre, "right", ha="left", **small)
     layout.write(fig, middle, centre - reach - 0.03, "up", ha="center", **small)
-    layout.write(fig, middle, centre, "the camera", ha="center", **small)
+    layout.write(fig, middle, centre, "to the camera", ha="center", **small)
     layout.write(fig, middle, centre + reach + 0.03, "down", ha="center", **small)
 
 
@@ -194,7 +194,7 @@ def draw_figure7(frame: DenseFrame, width_in: float = 12.0) -> Figure:
     with paper_style(_FONT):
         fig = new_figure(layout.width, layout.height)
         fig.set_layout_engine("none")
-        layout.write(fig, _MARGIN, 0.2, "Three dense tasks on one image", fontsize=14, fontweight="bold")
+        layout.write(fig, _MARGIN, 0.2, "Segmentation, depth and surface normals of one image", fontsize=14, fontweight="bold")
         layout.write(fig, _MARGIN, 0.53, _subtitle(frame, width_in), fontsize=8.5, color=MUTED)
         layout.write(fig, _MARGIN, layout.top(0) - _LIFT, "RGB", fontsize=11.5, fontweight="bold")
         image = layout.place(fig, layout.left(0), layout.top(0), layout.tile, layout.tile_height)

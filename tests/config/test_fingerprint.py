@@ -1,6 +1,14 @@
 """Code fingerprints: what a verb runs decides, comments and docstrings do not."""
 
-from nexusflow.config.fingerprint import VERB_MODULES, _import_graph, code_fingerprint, module_fingerprint
+from nexusflow.config.bindings.registry import BINDINGS
+from nexusflow.config.fingerprint import (
+    PAPER_MODULES,
+    QUALITATIVE_MODULES,
+    _import_graph,
+    code_fingerprint,
+    module_fingerprint,
+)
+from nexusflow.config.workflow import FIGURES, TABLES
 
 SOURCE = '"""One."""\n\n\ndef area(side):\n    """Square."""\n    return side * side  # plain\n'
 
@@ -11,9 +19,24 @@ def test_comments_docstrings_and_layout_do_not_count() -> None:
     assert module_fingerprint(SOURCE) != module_fingerprint(SOURCE.replace("side * side", "side + side"))
 
 
-def test_every_verb_has_a_fingerprint() -> None:
-    prints = {verb: code_fingerprint(verb) for verb in VERB_MODULES}
-    assert len(set(prints.values())) >= len(prints) - 1  # two tables share their writer
+def test_every_verb_has_a_fingerprint_of_its_own_in_every_suite() -> None:
+    prints = [code_fingerprint(modules) for suite in BINDINGS.values() for modules in suite.modules.values()]
+    assert len(set(prints)) == len(prints)
+
+
+def test_every_table_and_figure_has_a_fingerprint() -> None:
+    assert set(PAPER_MODULES) == set(TABLES) | set(FIGURES)
+    assert all(
+        code_fingerprint(entries) for entries in (*PAPER_MODULES.values(), *QUALITATIVE_MODULES.values())
+    )
+
+
+def test_a_suite_does_not_depend_on_the_other() -> None:
+    graph = _import_graph()
+    street = graph.find_upstream_modules("nexusflow.suites.nuscenes.suite")
+    rooms = graph.find_upstream_modules("nexusflow.suites.nyuv2.suite")
+    assert not {module for module in street if module.startswith(("nexusflow.dense", "nexusflow.data.nyuv2"))}
+    assert not {module for module in rooms if module.startswith(("nexusflow.bev", "nexusflow.data.nuscenes"))}
 
 
 def test_plots_do_not_retrain_and_losses_do() -> None:

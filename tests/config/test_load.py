@@ -15,11 +15,23 @@ def test_every_shipped_run_resolves(config_folder: Path, scale: str) -> None:
     assert configuration.resolve("nuscenes", "nexusflow_two_stage").init == "baseline"
     assert configuration.resolve("nuscenes", "nexusflow_two_stage").training.freeze_encoder
     assert configuration.row("nuscenes", "mtpsl").is_declared_only
+    centre, full = configuration.resolve("nyuv2", "nexusflow_centre"), configuration.resolve("nyuv2", "full")
+    assert (centre.partition, centre.method.depth, full.partition) == ("clusters_sdn", 4, "full")
+
+
+def test_the_full_scale_has_the_published_networks(config_folder: Path) -> None:
+    configuration = load_configuration(config_folder, "full")
+    configuration.check()
+    run = configuration.resolve("nyuv2", "full")
+    assert run.model.widths == (64, 128, 256, 512, 512)
+    assert (run.training.batch_size, run.training.clip_norm) == (2, None)
+    with pytest.raises(UserError, match=r"full\.yaml has no section `nuscenes`"):
+        configuration.resolve("nuscenes", "full")
 
 
 def test_worlds_differ_in_what_they_say_only(config_folder: Path) -> None:
     configuration = load_configuration(config_folder, "embedded")
-    world, other = configuration.world("street"), configuration.world("street_gap100")
+    world, other = configuration.world("nuscenes", "street"), configuration.world("nuscenes", "street_gap100")
     assert other.domain_gap == 1.0
     assert other.model_copy(update={"domain_gap": world.domain_gap}) == world
 
@@ -49,6 +61,9 @@ def change(path: Path, old: str, new: str) -> None:
         ("experiments.yaml", "init: baseline", "init: nexusflow_two_stage", "leads back"),
         ("experiments.yaml", "name: nexusflow }", "name: magic }", "nuscenes.nexusflow_one_stage"),
         ("experiments.yaml", "nuscenes:", "nuscenses:", "key `nuscenses` is no suite"),
+        ("experiments.yaml", "partition: onelabel", "partition: s_geo", "nyuv2.baseline_onelabel.partition"),
+        ("scales/embedded.yaml", "tap: N1", "tap: N2", "needs network mtan"),
+        ("scales/embedded.yaml", "validate_every: 200", "validate_every: 30", "multiple of log_every"),
     ],
 )
 def test_a_mistake_is_one_sentence(config_folder: Path, file: str, old: str, new: str, message: str) -> None:

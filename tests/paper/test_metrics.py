@@ -9,6 +9,7 @@ from nexusflow.core.errors import UserError
 from nexusflow.core.files import sha256_file, write_json
 from nexusflow.paper.metrics import load_run, read_metrics
 from tests.paper.fabricate import metrics_content, write_metrics
+from tests.paper.fabricate_dense import dense_metrics_content, write_dense_metrics
 
 
 def test_values_and_cost_are_read(tmp_path: Path) -> None:
@@ -90,3 +91,31 @@ def test_files_of_another_run_scale_gap_or_seed_are_refused(tmp_path: Path) -> N
     write_json(paths[0], metrics_content("full", 2, domain_gap=0.5))
     with pytest.raises(UserError, match=r"key 'domain_gap' is 0.5, not 0.25"):
         load_run(paths, "full", "smoke", 0.25)
+
+
+def test_nyuv2_has_one_region_and_the_best_validation(tmp_path: Path) -> None:
+    (path,) = write_dense_metrics(tmp_path, "full", (2,))
+    file = read_metrics(path)
+    assert set(file.values) == {"all"}
+    invented = dense_metrics_content("full", 2)["metrics"]["overall"]
+    assert file.value("all", "Norm <11.25") == invented["Norm <11.25"]
+    assert file.best["step"] == 1200
+    assert file.best["Seg IoU"] > file.value("all", "Seg IoU")
+    assert file.cost["train seconds"] == 82.0
+    (reference,) = write_dense_metrics(tmp_path, "trivial", (0,), trained=False)
+    assert read_metrics(reference).best == {}
+
+
+@pytest.mark.parametrize("best", [[1], {"step": "x"}])
+def test_malformed_best_validation_is_named(tmp_path: Path, best: Any) -> None:
+    (path,) = write_dense_metrics(tmp_path, "full", (0,))
+    write_json(path.with_name("provenance.json"), {"best_validation": best})
+    with pytest.raises(UserError, match=r"provenance\.json: key 'best_validation"):
+        read_metrics(path)
+
+
+def test_unknown_suite_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    write_json(path, metrics_content("full", 0, suite="kitti"))
+    with pytest.raises(UserError, match="key 'suite' is kitti; the suites are nuscenes, nyuv2"):
+        read_metrics(path)

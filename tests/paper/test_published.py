@@ -9,6 +9,7 @@ from nexusflow.paper.published import (
     published_cell,
     published_cells,
     published_frame,
+    published_metric,
     published_title,
 )
 
@@ -94,6 +95,18 @@ def test_every_metric_has_a_direction() -> None:
     for cell in published_cells().values():
         assert metric_info(cell.metric).direction in ("up", "down")
     assert metric_label("AMOTP") == "AMOTP ↓ (m)"
+
+
+def test_metrics_are_found_whichever_way_a_table_lies() -> None:
+    upright = published_metric("table4", "Ours (centre)", "Seg IoU")
+    lying = published_metric("tableB1", "3", "Seg IoU")
+    assert upright is not None and lying is not None
+    assert upright.printed == lying.printed == "31.70"
+    assert published_metric("table4", "Baseline", "Depth RMSE") is None
+    with pytest.raises(UserError, match="known columns: Baseline, 1, 2"):
+        published_metric("tableB2", "7", "Seg IoU")
+    with pytest.raises(UserError, match="known rows: Full supervision"):
+        published_metric("table4", "JTR", "Seg IoU")
 
 
 def test_unknown_names_are_explained() -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import write_json
-from nexusflow.paper.config import MethodTableConfig
-from nexusflow.paper.table2 import build_table2, format_metric, rows_from_config, write_table2
+from nexusflow.paper.table2 import build_table2, write_table2
 from nexusflow.paper.tables import MethodRow, TableContext
 from tests.paper.fabricate import METRICS, metrics_content, write_metrics
 
@@ -143,34 +142,3 @@ def test_malformed_input_leaves_the_old_table(rows: list[MethodRow], tmp_path: P
     with pytest.raises(UserError, match="not valid JSON"):
         write_table2(rows, CONTEXT, csv_path, tmp_path / "table2.md")
     assert csv_path.read_text() == "old"
-
-
-@pytest.mark.parametrize(
-    ("metric", "value", "std", "text"),
-    [
-        ("AMOTA", 0.31849, 0.0042, "0.318 ± 0.004"),
-        ("AMOTA", 0.31849, None, "0.318"),
-        ("Lanes", 37.06, float("nan"), "37.1"),
-        ("IDS", 690.0, None, "690"),
-        ("IDS", 690.5, 3.2, "690.5 ± 3.2"),
-        ("IDS", None, None, "–"),
-    ],
-)
-def test_format_metric(metric: str, value: float | None, std: float | None, text: str) -> None:
-    assert format_metric(metric, value, std) == text
-
-
-def test_rows_from_config_join_runs_with_files(tmp_path: Path) -> None:
-    section = MethodTableConfig.model_validate(
-        {
-            "paper_table": "table2",
-            "title": "T",
-            "rows": [
-                {"id": "jtr", "label": "JTR", "run": "jtr", "paper": "JTR"},
-                {"id": "x", "label": "X", "run": "x", "seeds": [0]},
-            ],
-        }
-    )
-    path = tmp_path / "metrics.json"
-    joined = rows_from_config(section, {"x": [path]})
-    assert [(row.id, row.metrics, row.seeds) for row in joined] == [("jtr", (), None), ("x", (path,), (0,))]

@@ -1,31 +1,16 @@
-"""The generic table: means, spreads, Markdown layout."""
+"""The generic table: regions and metrics of each suite, CSV and Markdown layout."""
 
-import statistics
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from nexusflow.core.errors import UserError
-from nexusflow.paper.tables import (
-    MethodRow,
-    TableContext,
-    build_method_table,
-    markdown_grid,
-    mean_and_std,
-    write_csv,
-)
+from nexusflow.paper.tables import MethodRow, TableContext, build_method_table, markdown_grid, write_csv
 from tests.paper.fabricate import write_metrics
+from tests.paper.fabricate_dense import write_dense_metrics
 
 CONTEXT = TableContext("smoke", "fabricated", (0, 1, 2), 0.25)
-
-
-def test_mean_and_std() -> None:
-    assert mean_and_std([]) == (None, None)
-    assert mean_and_std([2.0]) == (2.0, None)
-    mean, std = mean_and_std([1.0, 2.0, 4.0])
-    assert mean == pytest.approx(7 / 3)
-    assert std == pytest.approx(statistics.stdev([1.0, 2.0, 4.0]))
 
 
 def test_repeated_row_ids_are_refused() -> None:
@@ -58,7 +43,13 @@ def test_markdown_grid() -> None:
     )
 
 
-def test_source_line() -> None:
-    assert CONTEXT.source() == "Scale smoke; fabricated, domain gap 0.25; seeds 0, 1, 2"
-    assert CONTEXT.source(with_gap=False) == "Scale smoke; fabricated; seeds 0, 1, 2"
-    assert TableContext("full", "nuScenes", (0,)).source() == "Scale full; nuScenes; seed 0"
+def test_a_suite_decides_on_regions_and_columns(tmp_path: Path) -> None:
+    street = MethodRow("a", "A", "a", metrics=write_metrics(tmp_path / "street", "a"))
+    rooms = MethodRow("a", "A", "a", metrics=write_dense_metrics(tmp_path / "rooms", "a"), suite="nyuv2")
+    first = build_method_table([street], "table2", CONTEXT).frame
+    second = build_method_table([rooms], "table4", CONTEXT).frame
+    assert list(first["region"]) == ["all", "boston", "singapore"]
+    assert list(second["region"]) == ["all"]
+    assert {"AMOTA", "AMOTA paper"} <= set(first) and not any("best" in name for name in first)
+    assert {"Seg IoU paper", "Norm <30", "best step", "best Depth aErr std"} <= set(second)
+    assert "Norm <30 paper" not in second and "AMOTA" not in second

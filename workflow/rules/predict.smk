@@ -16,6 +16,8 @@ rule nuscenes_predict:
         "results/{scale}/logs/predict/nuscenes_{run}_seed{seed}.log",
     benchmark:
         "results/{scale}/benchmarks/predict/nuscenes_{run}_seed{seed}.tsv"
+    wildcard_constraints:
+        run="(?!trivial/)[a-z][a-z0-9_]*",
     priority: 5
     conda:
         "../../environment.yml"
@@ -43,6 +45,8 @@ rule nyuv2_predict:
         "results/{scale}/logs/predict/nyuv2_{run}_seed{seed}.log",
     benchmark:
         "results/{scale}/benchmarks/predict/nyuv2_{run}_seed{seed}.tsv"
+    wildcard_constraints:
+        run="(?!trivial/)[a-z][a-z0-9_]*",
     priority: 5
     conda:
         "../../environment.yml"

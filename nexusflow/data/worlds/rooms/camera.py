@@ -58,7 +58,7 @@ def _pose(position_3: np.ndarray, yaw: float, pitch: float) -> Camera:
 
 
 def choose_camera(room: Room, style: RoomStyle, rng: np.random.Generator) -> Camera:
-    """Stand near a wall, off the furniture, and look across the room.
+    """Stand near a wall, off the furniture, and look across the room, roughly square to its walls.
 
     Args:
         room: the room.
@@ -73,12 +73,15 @@ def choose_camera(room: Room, style: RoomStyle, rng: np.random.Generator) -> Cam
         x = float(rng.uniform(-0.5, 0.5)) * (room.width - 0.7)
         z = float(rng.uniform(-0.5, 0.5)) * (room.depth - 0.7)
         clear = min((np.hypot(x - cx, z - cz) - r for cx, cz, r in room.footprints), default=9.0)
-        # Far from the middle shows more of the room; too near a piece shows only that.
-        score = min(clear, 0.35) * 4 + np.hypot(x / room.width, z / room.depth)
+        # The middle of a wall shows most of the room; too near a piece shows only that.
+        short, long = sorted((abs(x / room.width), abs(z / room.depth)))
+        score = min(clear, 0.35) * 4 + 2 * long - short
         best = max(best, (score, x, z))
     _, x, z = best
     aim = rng.normal(0, 0.16, 2) * (room.width, room.depth)
-    yaw = float(np.arctan2(aim[0] - x, -(aim[1] - z)))
+    # People hold a camera roughly square to the walls.
+    square = np.round(np.arctan2(aim[0] - x, -(aim[1] - z)) / (np.pi / 2)) * (np.pi / 2)
+    yaw = float(square + np.radians(rng.normal(0, 9)))
     pitch = np.radians(style.pitch_deg + rng.normal(0, 4))
     height = float(np.clip(style.camera_m + rng.normal(0, 0.1), 0.9, room.height - 0.4))
     return _pose(np.array([x, height, z]), yaw, float(pitch))

@@ -30,14 +30,14 @@ def _vary(colour: Colour, rng: np.random.Generator, spread: float = 0.06) -> Col
     return float(red), float(green), float(blue)
 
 
-def _wood(style: RoomStyle, rng: np.random.Generator) -> Material:
-    colour = _vary(style.wood, rng)
+def _wood(base: Colour, rng: np.random.Generator) -> Material:
+    colour = _vary(base, rng)
     dark = tuple(0.78 * c for c in colour)
     return Material(colour, (dark[0], dark[1], dark[2]), "wood", 0.12, 0.15)
 
 
-def _cloth(style: RoomStyle, rng: np.random.Generator) -> Material:
-    colour = _vary(style.cloth, rng, 0.1)
+def _cloth(base: Colour, rng: np.random.Generator) -> Material:
+    colour = _vary(base, rng, 0.08)
     light = np.clip(np.asarray(colour) * 1.35, 0, 1)
     pattern = ("carpet", "stripes", "checker", "plain")[rng.integers(4)]
     return Material(colour, (float(light[0]), float(light[1]), float(light[2])), pattern, 0.14)
@@ -46,7 +46,7 @@ def _cloth(style: RoomStyle, rng: np.random.Generator) -> Material:
 def bed(b: SolidsBuilder, at: Place, style: RoomStyle, rng: np.random.Generator) -> tuple[float, float]:
     """Add a bed with headboard and pillows; returns its width and depth in metres."""
     width, depth = float(rng.uniform(1.2, 1.9)), float(rng.uniform(1.9, 2.1))
-    frame, cloth = _wood(style, rng), _cloth(style, rng)
+    frame, cloth = _wood(style.wood, rng), _cloth(style.cloth, rng)
     b.add(BOX, (0, 0.14, 0), (width, 0.28, depth), "bed", frame, at.yaw, at.foot)
     b.add(BOX, (0, 0.40, 0.05), (width - 0.06, 0.26, depth - 0.1), "bed", cloth, at.yaw, at.foot)
     b.add(BOX, (0, 0.50, -depth / 2 + 0.03), (width, 1.0, 0.06), "bed", frame, at.yaw, at.foot)
@@ -60,7 +60,7 @@ def bed(b: SolidsBuilder, at: Place, style: RoomStyle, rng: np.random.Generator)
 def sofa(b: SolidsBuilder, at: Place, style: RoomStyle, rng: np.random.Generator) -> tuple[float, float]:
     """Add a sofa or armchair with cushions; returns its width and depth in metres."""
     width, depth = float(rng.uniform(0.9, 2.2)), 0.9
-    cloth = _cloth(style, rng)
+    cloth = _cloth(style.sofa_cloth, rng)
     b.add(BOX, (0, 0.21, 0), (width, 0.42, depth), "sofa", cloth, at.yaw, at.foot)
     b.add(BOX, (0, 0.42, -depth / 2 + 0.12), (width, 0.84, 0.24), "sofa", cloth, at.yaw, at.foot)
     for side in (-1, 1):
@@ -79,7 +79,7 @@ def table(
     """Add a table or, if low, a coffee table; returns its width, depth and height in metres."""
     width, depth = float(rng.uniform(0.9, 1.6)), float(rng.uniform(0.55, 0.85))
     height = float(rng.uniform(0.38, 0.46)) if low else float(rng.uniform(0.70, 0.76))
-    wood = _wood(style, rng)
+    wood = _wood(style.table_wood, rng)
     b.add(BOX, (0, height - 0.02, 0), (width, 0.05, depth), "table", wood, at.yaw, at.foot)
     for x in (-1, 1):
         for z in (-1, 1):
@@ -90,10 +90,9 @@ def table(
 
 def chair(b: SolidsBuilder, at: Place, style: RoomStyle, rng: np.random.Generator) -> tuple[float, float]:
     """Add a chair; returns its width and depth in metres."""
-    seat = _cloth(style, rng) if rng.random() < 0.5 else _wood(style, rng)
-    frame = _wood(style, rng)
+    seat, frame = _cloth(style.seat, rng), _wood(style.seat, rng)
     b.add(BOX, (0, 0.45, 0), (0.44, 0.06, 0.44), "chair", seat, at.yaw, at.foot)
-    b.add(BOX, (0, 0.72, -0.20), (0.42, 0.42, 0.04), "chair", seat, at.yaw, at.foot)
+    b.add(BOX, (0, 0.70, -0.20), (0.44, 0.50, 0.05), "chair", seat, at.yaw, at.foot)
     for x in (-0.19, 0.19):
         for z in (-0.19, 0.19):
             b.add(CYLINDER, (x, 0.21, z), (0.04, 0.42, 0.04), "chair", frame, at.yaw, at.foot)
@@ -107,7 +106,7 @@ def cupboard(
     tall = rng.random() < 0.5
     width, depth = float(rng.uniform(0.7, 1.5)), float(rng.uniform(0.4, 0.6))
     height = float(rng.uniform(1.8, 2.1)) if tall else float(rng.uniform(0.7, 1.0))
-    wood = _wood(style, rng)
+    wood = _wood(style.wood, rng)
     b.add(BOX, (0, height / 2, 0), (width, height, depth), "furniture", wood, at.yaw, at.foot)
     door = Material(_vary(wood.colour, rng, 0.04), wood.second, "wood", 0.12, 0.2)
     for side in (-1, 1):
@@ -138,7 +137,7 @@ def shelf(
 ) -> tuple[float, float, float]:
     """Add a shelf with books; returns its width, depth and height in metres."""
     width, depth, boards = float(rng.uniform(0.8, 1.4)), 0.32, int(rng.integers(3, 6))
-    height, wood = 0.38 * boards + 0.04, _wood(style, rng)
+    height, wood = 0.38 * boards + 0.04, _wood(style.wood, rng)
     b.add(BOX, (0, height / 2, -depth / 2 + 0.01), (width, height, 0.02), "furniture", wood, at.yaw, at.foot)
     for side in (-1, 1):
         centre = (side * (width / 2 - 0.015), height / 2, 0)

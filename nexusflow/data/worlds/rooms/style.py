@@ -21,7 +21,10 @@ class RoomStyle:
         floor: colour of the floor.
         floor_second: colour of its pattern.
         wood: colour of furniture.
-        cloth: colour of beds and sofas.
+        cloth: colour of beds.
+        sofa_cloth: colour of sofas.
+        seat: colour of chairs.
+        table_wood: colour of tables.
         accent: colour of small things.
         lamp: colour of the light.
         lamp_power: strength of the lamps.
@@ -50,6 +53,9 @@ class RoomStyle:
     floor_second: Colour
     wood: Colour
     cloth: Colour
+    sofa_cloth: Colour
+    seat: Colour
+    table_wood: Colour
     accent: Colour
     lamp: Colour
     lamp_power: float
@@ -80,6 +86,9 @@ STYLES = {
         floor_second=(0.20, 0.10, 0.06),
         wood=(0.28, 0.15, 0.08),
         cloth=(0.45, 0.18, 0.22),
+        sofa_cloth=(0.62, 0.56, 0.20),
+        seat=(0.16, 0.20, 0.16),
+        table_wood=(0.62, 0.44, 0.22),
         accent=(0.60, 0.42, 0.18),
         lamp=(1.00, 0.78, 0.52),
         lamp_power=0.75,
@@ -91,14 +100,14 @@ STYLES = {
         camera_m=1.45,
         pitch_deg=-17.0,
         bed=0.95,
-        sofa=0.15,
-        desk=0.45,
-        shelf=0.40,
+        sofa=0.5,
+        desk=1.0,
+        shelf=1.3,
         cupboard=1.5,
         tv=0.5,
         pictures=3.2,
         windows=1.7,
-        clutter=1.6,
+        clutter=2.2,
         pattern=0.7,
     ),
     "office": RoomStyle(
@@ -108,25 +117,28 @@ STYLES = {
         floor_second=(0.24, 0.27, 0.33),
         wood=(0.62, 0.55, 0.44),
         cloth=(0.16, 0.22, 0.34),
+        sofa_cloth=(0.20, 0.48, 0.40),
+        seat=(0.10, 0.10, 0.14),
+        table_wood=(0.86, 0.78, 0.62),
         accent=(0.20, 0.36, 0.62),
         lamp=(0.90, 0.97, 1.00),
-        lamp_power=1.25,
-        ambient=0.34,
+        lamp_power=1.1,
+        ambient=0.27,
         daylight=0.7,
         width_m=5.4,
         depth_m=6.2,
         height_m=2.8,
         camera_m=1.6,
         pitch_deg=-7.0,
-        bed=0.04,
-        sofa=0.25,
+        bed=0.15,
+        sofa=0.9,
         desk=2.6,
         shelf=2.4,
         cupboard=0.9,
         tv=0.75,
         pictures=2.0,
         windows=2.2,
-        clutter=2.4,
+        clutter=2.8,
         pattern=0.3,
     ),
     "living": RoomStyle(
@@ -136,6 +148,9 @@ STYLES = {
         floor_second=(0.44, 0.30, 0.16),
         wood=(0.46, 0.28, 0.14),
         cloth=(0.56, 0.44, 0.28),
+        sofa_cloth=(0.20, 0.26, 0.52),
+        seat=(0.50, 0.12, 0.08),
+        table_wood=(0.30, 0.16, 0.08),
         accent=(0.18, 0.50, 0.28),
         lamp=(1.00, 0.93, 0.78),
         lamp_power=1.0,
@@ -146,15 +161,15 @@ STYLES = {
         height_m=2.6,
         camera_m=1.3,
         pitch_deg=-11.0,
-        bed=0.06,
+        bed=0.2,
         sofa=1.7,
-        desk=0.9,
+        desk=1.4,
         shelf=0.9,
         cupboard=1.0,
         tv=0.95,
         pictures=3.0,
         windows=1.2,
-        clutter=1.8,
+        clutter=2.4,
         pattern=0.5,
     ),
 }

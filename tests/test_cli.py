@@ -16,7 +16,7 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_help_names_every_verb() -> None:
     text = call("--help").stdout
-    verbs = ("data", "cache", "partition", "train", "predict", "reference", "evaluate", "table", "figure")
+    verbs = ("data", "cache", "partition", "train", "predict", "reference", "evaluate", "cost", "table")
     assert all(verb in text for verb in verbs)
 
 
@@ -28,6 +28,8 @@ def test_help_names_every_verb() -> None:
         (("train", "--run", "full", "--scale", "vast"), "no scale `vast`"),
         (("table", "table9", "--scale", "smoke"), "no table `table9`"),
         (("data", "--scale", "smoke", "--world", "atlantis"), "no world `atlantis`"),
+        (("data", "--scale", "smoke", "--suite", "kitti"), "no suite `kitti`"),
+        (("train", "--run", "full", "--scale", "full"), "has no section `nuscenes`"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments: tuple[str, ...], message: str) -> None:

@@ -19,6 +19,10 @@ TARGETS = [
     "results/smoke/figure6.png",
     "results/smoke/collapse.png",
     "results/smoke/learning_curves.png",
+    "results/smoke/table4.csv",
+    "results/smoke/table5.csv",
+    "results/smoke/figure7.png",
+    "results/smoke/partitions/nyuv2/rooms/clusters_sdn.gap.json",
 ]
 
 
@@ -67,6 +71,24 @@ def test_table_two_has_the_papers_rows_and_invents_nothing(finished: Path) -> No
             metrics["metrics"]["overall"]["Drivable"], rel=1e-5
         )
     assert 0 <= overall.loc["trivial", "Lanes"] <= 100
+
+
+@pytest.mark.slow
+def test_table_four_comes_from_metrics_files(finished: Path) -> None:
+    table = pd.read_csv(finished / "results/smoke/table4.csv").set_index("id")
+    assert table.loc[["mtpsl", "jtr"], "status"].tolist() == ["not yet run"] * 2
+    assert table.loc["centre", "Seg IoU paper"] == 31.70
+    for row, run in (("full", "full"), ("centre", "nexusflow_centre"), ("trivial", "trivial")):
+        metrics = json.loads((finished / f"results/smoke/runs/nyuv2/{run}/seed0/metrics.json").read_text())
+        for name in ("Seg IoU", "Depth aErr", "Norm mErr"):
+            assert table.loc[row, name] == pytest.approx(metrics["metrics"]["overall"][name], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_the_cost_of_training_was_measured(finished: Path) -> None:
+    cost = json.loads((finished / "results/smoke/cost/nyuv2.json").read_text())
+    assert {row["run"] for row in cost["rows"]} == {"full", "baseline", "nexusflow_centre"}
+    assert all(row["seconds_per_step"] > 0 and row["peak_memory_mib"] > 0 for row in cost["rows"])
 
 
 @pytest.mark.slow

@@ -41,6 +41,7 @@ def squared_mmd(
     Source: Gretton et al., JMLR 2012, Eqs. 3 and 5.
     """
     x, y = np.asarray(x_ND, np.float64), np.asarray(y_MD, np.float64)
+    assert not unbiased or min(len(x), len(y)) >= 2
     width = median_bandwidth(np.concatenate([x, y])) if bandwidth is None else bandwidth
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:

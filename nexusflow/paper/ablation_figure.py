@@ -32,12 +32,11 @@ def _best_in_paper(settings: pd.DataFrame, metric: str) -> int | None:
 
 def _draw_settings(axes: Axes, settings: pd.DataFrame, metric: str, comparable: bool) -> None:
     """Draw mean and spread over the settings, and the paper's curve where it is on the same scale."""
-    measured = settings.dropna(subset=[metric])
-    spread = measured[f"{metric} std"].astype(float).fillna(0.0)
+    # A setting that is not yet run interrupts the line.
+    means, spread = settings[metric].astype(float), settings[f"{metric} std"].astype(float).fillna(0.0)
     style: dict[str, Any] = {"marker": "o", "markersize": 7, "capsize": 4, "elinewidth": 1.6}
-    axes.errorbar(
-        measured["value"], measured[metric].astype(float), yerr=spread, color=_OURS, **style, zorder=3
-    )
+    if means.notna().any():
+        axes.errorbar(settings["value"], means, yerr=spread, color=_OURS, zorder=3, **style)
     if comparable:
         printed = settings.dropna(subset=[f"{metric} paper"])
         numbers = printed[f"{metric} paper"].astype(float)
@@ -116,7 +115,7 @@ def draw_ablation(
     Source:
         Tables B.1 and B.2 of the paper, which has no such figure.
     """
-    frame = frame.assign(value=pd.to_numeric(frame["id"].map(values)))
+    frame = frame.assign(value=pd.Series([values[row] for row in frame["id"]], frame.index, dtype=float))
     levels = [str(run) for run in frame.loc[frame["value"].isna(), "run"]]
     colours = run_colours(levels)
     with paper_style():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +47,11 @@ def write_archive(npz_path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapp
 
 def _read_arrays(npz_path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(npz_path, allow_pickle=False) as archive:
+        with npz_path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except FileNotFoundError as error:
         raise UserError(f"{npz_path} is missing; run the rule that makes it.") from error
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise UserError(f"{npz_path} is not a readable .npz file ({error}); make the frame again.") from error
 
 

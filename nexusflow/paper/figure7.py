@@ -30,6 +30,7 @@ from nexusflow.paper.style import INK, MUTED, new_figure, paper_style, save_figu
 
 __all__ = ["draw_figure7", "write_figure7"]
 
+_HEADING = "Segmentation, depth and surface normals of one image"
 _COLUMNS = ("Segmentation", "Depth", "Surface normals")
 # Inches.
 _MARGIN, _GAP, _HEAD, _LABEL, _TITLE, _COLUMN_HEAD = 0.15, 0.1, 0.36, 0.42, 0.78, 0.3
@@ -194,14 +195,7 @@ def draw_figure7(frame: DenseFrame, width_in: float = 12.0) -> Figure:
     with paper_style(_FONT):
         fig = new_figure(layout.width, layout.height)
         fig.set_layout_engine("none")
-        layout.write(
-            fig,
-            _MARGIN,
-            0.2,
-            "Segmentation, depth and surface normals of one image",
-            fontsize=14,
-            fontweight="bold",
-        )
+        layout.write(fig, _MARGIN, 0.2, _HEADING, fontsize=14, fontweight="bold")
         layout.write(fig, _MARGIN, 0.53, _subtitle(frame, width_in), fontsize=8.5, color=MUTED)
         layout.write(fig, _MARGIN, layout.top(0) - _LIFT, "RGB", fontsize=11.5, fontweight="bold")
         image = layout.place(fig, layout.left(0), layout.top(0), layout.tile, layout.tile_height)

@@ -18,9 +18,11 @@ _PAGE_WIDTH = 1400  # pixels
 _ENDINGS = (".csv", ".md", ".png")
 
 
-def _run_line(provenance: dict[str, Any]) -> str:
+def _run_line(provenance: dict[str, Any], with_suite: bool) -> str:
+    """Describe a run; runs of two suites may share a name."""
     seconds, steps = provenance["train_seconds"], provenance["steps"]
-    cells = [provenance["run"], provenance["seed"], steps, f"{seconds:.0f}", provenance["precision"]]
+    name = f"{provenance['suite']}/{provenance['run']}" if with_suite else provenance["run"]
+    cells = [name, provenance["seed"], steps, f"{seconds:.0f}", provenance["precision"]]
     cells += [f"`{provenance['code']}`", f"`{provenance['data'][:12]}`", provenance["finished"][:10]]
     return "| " + " | ".join(map(str, cells)) + " |"
 
@@ -55,6 +57,7 @@ def write_snapshot(source: Path, provenance_files: Sequence[Path], destination: 
         with atomic_path(destination / path.name) as temporary:
             _copy(path, temporary)
     runs = [read_json(path) for path in sorted(provenance_files)]
+    suites = {run.get("suite") for run in runs}
     dates = sorted(run["finished"][:10] for run in runs)
     versions = ", ".join(f"{name} {number}" for name, number in sorted(runs[0]["versions"].items()))
     lines = [
@@ -65,7 +68,7 @@ def write_snapshot(source: Path, provenance_files: Sequence[Path], destination: 
         "",
         "| run | seed | steps | training seconds | precision | code | data | finished |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        *(_run_line(run) for run in runs),
+        *(_run_line(run, with_suite=len(suites) > 1) for run in runs),
         "",
         "| file | sha256 |",
         "| --- | --- |",

@@ -192,6 +192,12 @@ def _time_text(record: Mapping[str, Any], seconds_per_unit: float) -> str:
     return text if paper is None or pd.isna(paper) else f"{text} [{paper}]"
 
 
+def _step_text(record: Mapping[str, Any]) -> str:
+    if record["status"] == NOT_YET_RUN:
+        return EMPTY
+    return f"{record['seconds per step']:.3f} ({record['seconds per step IQR']:.3f})"
+
+
 def _caption(title: str, context: TableContext, report: CostReport, reference: str) -> str:
     size = f"{report.image_height} × {report.image_width}"
     plural = "s" if report.threads > 1 else ""
@@ -234,7 +240,7 @@ def table5_markdown(
             f"{row['method']}{marks[row['id']]}",
             str(row["n"]) if row["n"] else NOT_YET_RUN,
             _time_text(row, per_unit),
-            _text(row["seconds per step"], 3) + f" ({_text(row['seconds per step IQR'], 3)})",
+            _step_text(row),
             _text(row["images per second"], 1),
             _text(row["step time ratio"], 2, row["training time ratio paper"]),
             _text(row["peak memory MiB"], 0, row["memory paper"]),

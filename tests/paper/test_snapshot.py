@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nexusflow.core.errors import UserError
-from nexusflow.core.files import write_json
+from nexusflow.core.files import read_json, write_json
 from nexusflow.paper.snapshot import write_snapshot
 
 
@@ -38,6 +38,19 @@ def test_tables_and_figures_are_copied_with_their_runs(tmp_path: Path) -> None:
     page = (tmp_path / "docs" / "README.md").read_text()
     assert "| baseline | 0 | 12 |" in page
     assert "2020-02-03" in page
+
+
+def test_runs_of_two_suites_are_told_apart(tmp_path: Path) -> None:
+    source = tmp_path / "results"
+    source.mkdir()
+    (source / "table4.csv").write_text("a,b\n1,2\n")
+    files = []
+    for suite in ("nuscenes", "nyuv2"):
+        files.append(provenance(tmp_path / f"{suite}.json", "full"))
+        write_json(files[-1], read_json(files[-1]) | {"suite": suite})
+    write_snapshot(source, files, tmp_path / "docs")
+    page = (tmp_path / "docs" / "README.md").read_text()
+    assert "| nuscenes/full | 0 |" in page and "| nyuv2/full | 0 |" in page
 
 
 def test_nothing_to_copy_is_said(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def _cells(text: str, method: str) -> list[str]:
 
 
 def test_cells_and_ratios(rows: list[MethodRow], tmp_path: Path) -> None:
-    frame, _ = _write(rows, tmp_path)
+    frame, text = _write(rows, tmp_path)
     ours = frame.loc["ours"]
     assert ours["train seconds"] == 81.0 and ours["train seconds std"] == 1.0 and ours["n"] == 3
     assert ours["peak memory MiB"] == 440.0 and ours["idle memory MiB"] == 210.0
@@ -52,6 +52,7 @@ def test_cells_and_ratios(rows: list[MethodRow], tmp_path: Path) -> None:
     assert frame.loc["baseline", "memory ratio"] == 1.0
     assert frame.loc["mtpsl", "training time ratio paper"] == 1.25
     assert frame.loc["mtpsl", "status"] == "not yet run"
+    assert _cells(text, "MTPSL")[2:5] == ["–", "–", "– [1.25]"]
     assert pd.isna(frame.loc["mtpsl", "memory ratio"]) and pd.isna(frame.loc["mtpsl", "train seconds"])
 
 

@@ -18,6 +18,21 @@ __all__ = ["ARRAYS", "NYUv2Cache"]
 ARRAYS = ("images", "labels", "depth", "normals")
 
 
+def _expected(folder: Path) -> tuple[tuple[int, int], dict[str, tuple[int, ...]]]:
+    """Numbers of training and validation images, and the shape of every array, by the index."""
+    path = folder / "index.json"
+    index = read_json(path)
+    try:
+        train, val = int(index["train"]), int(index["val"])
+        height, width = int(index["image_height"]), int(index["image_width"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged; delete {folder} and build it again.") from error
+    plane = (height, width)
+    count = train + val
+    shapes = {"images": (count, 3, *plane), "labels": (count, *plane)}
+    return (train, val), shapes | {"depth": (count, 1, *plane), "normals": (count, 3, *plane)}
+
+
 @dataclass(frozen=True)
 class NYUv2Cache:
     """The data set, memory-mapped.
@@ -51,25 +66,26 @@ class NYUv2Cache:
         Raises:
             UserError: if a file is missing, damaged or does not fit the index.
         """
-        index = read_json(Path(folder) / "index.json")
+        folder = Path(folder)
+        counts, shapes = _expected(folder)
         arrays = {}
         for name in ARRAYS:
-            path = Path(folder) / f"{name}.npy"
+            path = folder / f"{name}.npy"
             try:
                 arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
             except (FileNotFoundError, ValueError, OSError) as error:
                 raise UserError(
                     f"{path} is missing or damaged; delete {folder} and build it again."
                 ) from error
-            if len(arrays[name]) != index["train"] + index["val"]:
+            kind = np.int8 if name == "labels" else np.float32
+            if arrays[name].shape != shapes[name] or arrays[name].dtype != kind:
                 raise UserError(f"{path} does not fit index.json; delete {folder} and build it again.")
         return cls(
             arrays["images"],
             arrays["labels"],
             arrays["depth"],
             arrays["normals"],
-            index["train"],
-            index["val"],
+            *counts,
         )
 
     def rows(self, split: str) -> range:
@@ -81,6 +97,7 @@ class NYUv2Cache:
         Returns:
             Their numbers.
         """
+        assert split in ("train", "val"), split
         return (
             range(self.num_train)
             if split == "train"

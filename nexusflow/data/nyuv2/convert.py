@@ -5,22 +5,24 @@ Letters: H × W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
-import h5py
 import numpy as np
-from scipy.io import loadmat
 
 from nexusflow.core.errors import UserError
+from nexusflow.core.files import atomic_folder, write_json
 from nexusflow.core.progress import track
-from nexusflow.data.nyuv2.download import refuse_html
 from nexusflow.data.nyuv2.files import LabelledImage, write_image
 from nexusflow.data.nyuv2.normals import KINECT, Intrinsics, normals_from_depth
-from nexusflow.data.nyuv2.vocabulary import NUM_CLASSES
+from nexusflow.data.nyuv2.official import OfficialFiles, class_table, open_labelled, read_row, read_splits
 
 __all__ = [
     "OfficialFiles",
@@ -31,81 +33,22 @@ __all__ = [
     "shrink_labels",
 ]
 
+# Marks a folder as made here, so that nothing else is ever replaced.
+_MARK = "converted.json"
+
 
 @dataclass(frozen=True)
-class OfficialFiles:
-    """Where the official files lie.
+class _Job:
+    """One image: its row in the labelled set, and where its arrays go."""
 
-    Attributes:
-        labelled: nyu_depth_v2_labeled.mat.
-        splits: splits.mat.
-        mapping40: classMapping40.mat.
-        mapping13: class13Mapping.mat.
-    """
-
-    labelled: Path
-    splits: Path
-    mapping40: Path
-    mapping13: Path
+    row: int
+    folder: Path
+    index: int
 
 
-def _read_mat(path: Path, key: str) -> Any:
-    if not path.is_file():
-        raise UserError(f"{path} is missing; place the file there.")
-    refuse_html(path)
-    try:
-        content: Mapping[str, Any] = loadmat(path)
-    except Exception as error:  # scipy raises many kinds for damaged files
-        raise UserError(f"{path} is no readable MATLAB file; fetch it again.") from error
-    if key not in content:
-        raise UserError(f"{path} has no variable `{key}`; fetch it again.")
-    return content[key]
-
-
-def read_splits(path: Path) -> dict[str, np.ndarray]:
-    """Read the official split.
-
-    Args:
-        path: splits.mat.
-
-    Returns:
-        "train" and "val" (the official test split) → rows of the labelled set, from 0, in order.
-
-    Raises:
-        UserError: if the file is missing, damaged, or the two parts overlap.
-    """
-    rows = {
-        split: np.sort(np.asarray(_read_mat(path, key), np.int64).ravel()) - 1
-        for split, key in (("train", "trainNdxs"), ("val", "testNdxs"))
-    }
-    if set(rows["train"]) & set(rows["val"]) or min(map(np.min, rows.values())) < 0:
-        raise UserError(f"{path}: trainNdxs and testNdxs must hold different numbers from 1; fetch it again.")
-    return rows
-
-
-def class_table(mapping40: Path, mapping13: Path) -> np.ndarray:
-    """Chain the published mappings 894 → 40 → 13.
-
-    Args:
-        mapping40: classMapping40.mat.
-        mapping13: class13Mapping.mat.
-
-    Returns:
-        Class 0..12 or -1 (void) of every raw label 0..894, int8 (895,).
-
-    Raises:
-        UserError: if a file is missing, damaged or has numbers out of range.
-    """
-    to40 = np.asarray(_read_mat(mapping40, "mapClass"), np.int64).ravel()
-    to13 = np.asarray(_read_mat(mapping13, "classMapping13")["labels13"][0, 0], np.int64).ravel()
-    if to40.min() < 0 or to40.max() > len(to13):
-        raise UserError(f"{mapping40}: mapClass must hold numbers up to {len(to13)}; fetch it again.")
-    if to13.min() < 0 or to13.max() > NUM_CLASSES:
-        raise UserError(f"{mapping13}: labels13 must hold numbers up to {NUM_CLASSES}; fetch it again.")
-    # Number 0 stands for "no label" on every stage.
-    stage13 = np.concatenate([[0], to13])
-    stage40 = np.concatenate([[0], to40])
-    return (stage13[stage40] - 1).astype(np.int8)
+def _nearest(count: int, length: int) -> np.ndarray:
+    """Indices of the pixels whose centres lie nearest to those of `count` larger pixels."""
+    return ((np.arange(count) + 0.5) * length / count).astype(int)
 
 
 def shrink_labels(x_HW: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -119,15 +62,15 @@ def shrink_labels(x_HW: np.ndarray, height: int, width: int) -> np.ndarray:
     Returns:
         Array of the same type.
     """
-    rows = ((np.arange(height) + 0.5) * x_HW.shape[0] / height).astype(int)
-    columns = ((np.arange(width) + 0.5) * x_HW.shape[1] / width).astype(int)
-    return x_HW[rows[:, None], columns]
+    return x_HW[_nearest(height, x_HW.shape[0])[:, None], _nearest(width, x_HW.shape[1])]
 
 
 def convert_image(
     rgb_HW3: np.ndarray, depth_HW: np.ndarray, label_HW: np.ndarray, height: int, width: int
 ) -> LabelledImage:
     """Convert one image; normals come from the depth at full size.
+
+    The whole image is kept; the pre-processed set has its invalid borders cropped by an unpublished amount.
 
     Args:
         rgb_HW3: uint8.
@@ -141,69 +84,98 @@ def convert_image(
     """
     scale = depth_HW.shape[0] / 480
     camera = Intrinsics(*(value * scale for value in KINECT))
-    normal = normals_from_depth(depth_HW, camera)
+    rows, columns = _nearest(height, depth_HW.shape[0]), _nearest(width, depth_HW.shape[1])
     small = cv2.resize(rgb_HW3, (width, height), interpolation=cv2.INTER_AREA)
-    planes = [shrink_labels(normal[..., axis], height, width) for axis in range(3)]
     return LabelledImage(
         small.astype(np.float32) / 255,
         shrink_labels(label_HW, height, width).astype(np.int8),
         shrink_labels(depth_HW, height, width).astype(np.float32)[..., None],
-        np.stack(planes, -1),
+        normals_from_depth(depth_HW, camera, rows_R=rows, columns_C=columns),
     )
 
 
-def _open_labelled(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise UserError(f"{path} is missing; place nyu_depth_v2_labeled.mat there.")
-    refuse_html(path)
+def _convert(files: OfficialFiles, table: np.ndarray, height: int, width: int, jobs: list[_Job]) -> int:
+    """Convert some images and return how many; runs in a worker process too."""
+    with open_labelled(files.labelled) as file:
+        for job in jobs:
+            rgb, depth, raw = read_row(file, job.row, files.labelled)
+            if raw.max() >= len(table):
+                raise UserError(
+                    f"{files.labelled}: image {job.row + 1} has label {raw.max()}, but {files.mapping40} "
+                    f"maps {len(table) - 1} classes only."
+                )
+            write_image(job.folder, job.index, convert_image(rgb, depth, table[raw], height, width))
+    return len(jobs)
+
+
+def _converted(work: Callable[[list[_Job]], int], jobs: list[_Job], workers: int) -> Iterator[int]:
+    """Yield once for every converted image, in this process or in several."""
+    if min(workers, len(jobs)) <= 1:
+        yield from (work([job]) for job in jobs)
+        return
+    pool = ProcessPoolExecutor(
+        min(workers, len(jobs)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=cv2.setNumThreads,
+        initargs=(1,),
+    )
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise UserError(f"{path} is truncated or no HDF5 file; fetch it again.") from error
-    for key in ("images", "depths", "labels"):
-        if key not in file:
-            file.close()
-            raise UserError(f"{path} has no variable `{key}`; fetch it again.")
-    return file
+        yield from pool.map(work, ([job] for job in jobs))
+    except BrokenProcessPool as error:
+        raise UserError(
+            "A worker process of the NYUv2 conversion was killed, probably for lack of memory; "
+            "use fewer workers."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _read_row(file: h5py.File, row: int, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colours, depth and raw labels of an image; MATLAB stores the last axis first."""
-    try:
-        rgb = np.ascontiguousarray(file["images"][row].transpose(2, 1, 0))
-        return rgb, file["depths"][row].T.astype(np.float64), file["labels"][row].T.astype(np.int64)
-    except OSError as error:
-        raise UserError(f"{path} is truncated at image {row + 1}; fetch it again.") from error
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse to replace a folder that was not made by the conversion."""
+    if folder.exists() and not folder.is_symlink() and not (folder / _MARK).is_file():
+        raise UserError(f"{folder} was not made by the conversion; move it away, so that it is not replaced.")
 
 
-def convert_official(files: OfficialFiles, root: Path, height: int, width: int) -> dict[str, int]:
-    """Convert the whole labelled set.
+def convert_official(
+    files: OfficialFiles, root: Path, height: int, width: int, workers: int = 1
+) -> dict[str, int]:
+    """Convert the whole labelled set; train/ and val/ appear when all of it is converted.
 
     Args:
         files: the official files.
         root: receives train/ and val/.
         height: height of the arrays, pixels.
         width: width of the arrays, pixels.
+        workers: processes; the bytes do not depend on their number.
 
     Returns:
         Number of images of each split.
 
     Raises:
-        UserError: naming the file, if one is missing, damaged or does not fit the others.
+        UserError: naming the file, if one is missing, damaged or does not fit the others; root is then as
+            it was.
     """
     table = class_table(files.mapping40, files.mapping13)
     splits = read_splits(files.splits)
-    with _open_labelled(files.labelled) as file:
+    with open_labelled(files.labelled) as file:
         count = len(file["images"])
-        if max(map(np.max, splits.values())) >= count:
-            raise UserError(f"{files.splits} names images beyond the {count} of {files.labelled}.")
-        for split, rows in splits.items():
-            for index, row in enumerate(track(rows, f"converting {split}", total=len(rows))):
-                rgb, depth, raw = _read_row(file, int(row), files.labelled)
-                if raw.max() >= len(table):
-                    raise UserError(
-                        f"{files.labelled}: image {row + 1} has label {raw.max()}, but {files.mapping40} "
-                        f"maps {len(table) - 1} classes only."
-                    )
-                write_image(root / split, index, convert_image(rgb, depth, table[raw], height, width))
+    if max(map(np.max, splits.values())) >= count:
+        raise UserError(f"{files.splits} names images beyond the {count} of {files.labelled}.")
+    for split in splits:
+        _refuse_foreign(root / split)
+    with ExitStack() as stack:
+        folders = {split: stack.enter_context(atomic_folder(root / split)) for split in splits}
+        jobs = [
+            _Job(int(row), folders[split], index)
+            for split, rows in splits.items()
+            for index, row in enumerate(rows)
+        ]
+        work = partial(_convert, files, table, height, width)
+        for _ in track(_converted(work, jobs, workers), "converting images", total=len(jobs)):
+            pass
+        for split, folder in folders.items():
+            write_json(folder / _MARK, {"images": len(splits[split]), "height": height, "width": width})
+            # A link leads to somebody's own data: the link goes, what it shows stays.
+            if (root / split).is_symlink():
+                (root / split).unlink()
     return {split: len(rows) for split, rows in splits.items()}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import sha256_file, write_text
@@ -29,39 +32,77 @@ def refuse_html(path: Path) -> None:
         UserError: if it begins like HTML.
     """
     with path.open("rb") as stream:
-        start = stream.read(512).lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        start = stream.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")):
         raise UserError(f"{path} is a web page, not data; delete it and fetch the file again.")
 
 
-def _request(url: str, offset: int) -> urllib.request.Request:
+def _open(url: str, offset: int) -> Any:
     headers = {"User-Agent": "nexusflow"} | ({"Range": f"bytes={offset}-"} if offset else {})
-    return urllib.request.Request(url, headers=headers)
+    return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S)
 
 
-def _receive(url: str, part: Path) -> None:
+def _chunks(answer: Any, url: str) -> Iterator[bytes]:
+    """Yield what comes; a broken line keeps what has come."""
+    try:
+        while chunk := answer.read(_CHUNK):
+            yield chunk
+    except (HTTPException, OSError) as error:
+        raise UserError(f"{url} broke off ({error}); the same command goes on where this stopped.") from error
+
+
+def _receive(answer: Any, url: str, part: Path, offset: int) -> None:
     """Append what is missing to the partial file, or start anew where the server cannot resume."""
-    offset = part.stat().st_size if part.exists() else 0
-    with urllib.request.urlopen(_request(url, offset), timeout=_TIMEOUT_S) as answer:
-        resumed = answer.status == 206
-        length = answer.headers.get("Content-Length")
-        expected = None if length is None else int(length) + (offset if resumed else 0)
-        missing = 0 if length is None else int(length)
-        free = shutil.disk_usage(part.parent).free
-        if free < missing + _SPARE_BYTES:
-            raise UserError(
-                f"{part.parent} has {free / 2**30:.1f} GiB free, but {url} needs "
-                f"{missing / 2**30:.1f} GiB more; free some space."
-            )
+    # Before the partial file is touched: a login page must not replace what has come so far.
+    if answer.headers.get_content_type() == "text/html":
+        raise UserError(
+            f"{url} sent a web page instead of data; place the file at {part.with_suffix('')} by hand."
+        )
+    resumed = answer.status == 206
+    place = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range") or f"bytes {offset}-")
+    if resumed and (place is None or int(place[1]) != offset):
+        raise UserError(f"{url} sent another part than asked for; delete {part} and start again.")
+    length = answer.headers.get("Content-Length")
+    missing = int(length or 0)
+    free = shutil.disk_usage(part.parent).free
+    if free < missing + _SPARE_BYTES:
+        raise UserError(
+            f"{part.parent} has {free / 2**30:.1f} GiB free, but {url} needs "
+            f"{missing / 2**30:.1f} GiB more; free some space."
+        )
+    try:
         with part.open("ab" if resumed else "wb") as stream:
-            chunks = iter(lambda: answer.read(_CHUNK), b"")
-            for chunk in track(chunks, f"fetching {part.stem}", total=missing // _CHUNK + 1):
+            for chunk in track(_chunks(answer, url), f"fetching {part.stem}", total=missing // _CHUNK + 1):
                 stream.write(chunk)
+    except OSError as error:
+        raise UserError(f"Cannot write {part}: {error.strerror or error}; free some space.") from error
+    expected = missing + (offset if resumed else 0)
     size = part.stat().st_size
-    if expected is not None and size != expected:
+    if length is not None and size != expected:
         raise UserError(
             f"{url}: {size} of {expected} bytes arrived; the same command goes on where this stopped."
         )
+
+
+def _complete(url: str, part: Path, path: Path) -> None:
+    """Fetch what the partial file lacks; one that is longer than the file, or not of it, is begun anew."""
+    while True:
+        offset = part.stat().st_size if part.exists() else 0
+        try:
+            with _open(url, offset) as answer:
+                _receive(answer, url, part, offset)
+            return
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code != 416 or not offset:
+                    raise UserError(
+                        f"{url} cannot be fetched ({error}); place it at {path} by hand."
+                    ) from error
+                if error.headers.get("Content-Range") == f"bytes */{offset}":
+                    return  # all of it is there already
+            part.unlink()
+        except (HTTPException, OSError, ValueError) as error:
+            raise UserError(f"{url} cannot be fetched ({error}); place it at {path} by hand.") from error
 
 
 def download(url: str, path: Path) -> None:
@@ -77,17 +118,12 @@ def download(url: str, path: Path) -> None:
     path = Path(path)
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
-        _receive(url, part)
-    except urllib.error.HTTPError as error:
-        if error.code != 416:  # the partial file is complete already
-            raise UserError(f"{url} cannot be fetched ({error}); place it at {path} by hand.") from error
-    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
-        raise UserError(f"{url} cannot be fetched ({error}); place it at {path} by hand.") from error
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"Cannot write {part}: {error.strerror or error}; free some space.") from error
+        raise UserError(f"Cannot write {path.parent}: {error.strerror}; choose another folder.") from error
+    _complete(url, part, path)
     try:
         refuse_html(part)
     except UserError:

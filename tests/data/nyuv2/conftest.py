@@ -3,16 +3,20 @@
 import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from nexusflow.data.nyuv2.build import build_cache
 from nexusflow.data.nyuv2.cache import NYUv2Cache
 from nexusflow.data.nyuv2.config import NYUv2ReaderConfig
 from nexusflow.data.nyuv2.files import LabelledImage, write_image
+from nexusflow.data.nyuv2.official import OfficialFiles
 
 SIZE = (32, 64)
 READER = NYUv2ReaderConfig(image_height=SIZE[0], image_width=SIZE[1])
+FULL = (48, 64)  # height and width, as 480 × 640 at a tenth
 
 
 def make_image(rng: np.random.Generator, tone: float) -> LabelledImage:
@@ -42,6 +46,31 @@ def root(tmp_path: Path) -> Path:
 def cache(root: Path) -> NYUv2Cache:
     build_cache(READER, root, root.parent / "cache")
     return NYUv2Cache.open(root.parent / "cache")
+
+
+def record(labels: list[int]) -> np.ndarray:
+    """The structure in class13Mapping.mat."""
+    kind = [("labels13", "O"), ("classNames", "O")]
+    table = np.empty((1, 1), dtype=kind)
+    table[0, 0] = (np.array([labels], np.uint8), np.array([["bed"]], object))
+    return table
+
+
+@pytest.fixture
+def official(tmp_path: Path) -> OfficialFiles:
+    """Five images of four raw classes, in the layout of the real files."""
+    folder = tmp_path / "official"
+    folder.mkdir()
+    files = OfficialFiles(*(folder / name for name in ("labelled.mat", "splits.mat", "m40.mat", "m13.mat")))
+    rng = np.random.default_rng(0)
+    with h5py.File(files.labelled, "w") as file:
+        file["images"] = rng.integers(0, 256, (5, 3, FULL[1], FULL[0]), np.uint8)
+        file["depths"] = rng.uniform(1, 5, (5, FULL[1], FULL[0])).astype(np.float32)
+        file["labels"] = rng.integers(0, 5, (5, FULL[1], FULL[0]), np.uint16)
+    savemat(files.splits, {"trainNdxs": [[5], [2], [3]], "testNdxs": [[1], [4]]})
+    savemat(files.mapping40, {"mapClass": np.array([[2, 1, 40, 3]], np.uint8)})
+    savemat(files.mapping13, {"classMapping13": record([12, 5, 6, *[7] * 36, 7])})
+    return files
 
 
 @pytest.fixture(scope="session")

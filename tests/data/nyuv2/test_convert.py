@@ -1,4 +1,4 @@
-"""Conversion of the official files: classes, split, transposed arrays, damaged files."""
+"""Conversion of the official files: the whole set, the real samples, and nothing half-written."""
 
 from pathlib import Path
 
@@ -11,51 +11,14 @@ from scipy.io import savemat
 from nexusflow.core.errors import UserError
 from nexusflow.data.nyuv2.build import build_cache
 from nexusflow.data.nyuv2.cache import NYUv2Cache
-from nexusflow.data.nyuv2.convert import (
-    OfficialFiles,
-    class_table,
-    convert_image,
-    convert_official,
-    read_splits,
-    shrink_labels,
-)
+from nexusflow.data.nyuv2.config import NYUv2ReaderConfig
+from nexusflow.data.nyuv2.convert import convert_official, shrink_labels
+from nexusflow.data.nyuv2.normals import normals_from_depth
+from nexusflow.data.nyuv2.official import OfficialFiles, class_table
 from tests.data.nyuv2.conftest import READER, SIZE
 
-FULL = (48, 64)  # height and width, as 480 × 640 at a tenth
-
-
-def record(labels: list[int]) -> np.ndarray:
-    kind = [("labels13", "O"), ("classNames", "O")]
-    table = np.empty((1, 1), dtype=kind)
-    table[0, 0] = (np.array([labels], np.uint8), np.array([["bed"]], object))
-    return table
-
-
-@pytest.fixture
-def official(tmp_path: Path) -> OfficialFiles:
-    """Five images of four raw classes, in the layout of the real files."""
-    folder = tmp_path / "official"
-    folder.mkdir()
-    files = OfficialFiles(*(folder / name for name in ("labelled.mat", "splits.mat", "m40.mat", "m13.mat")))
-    rng = np.random.default_rng(0)
-    with h5py.File(files.labelled, "w") as file:
-        file["images"] = rng.integers(0, 256, (5, 3, FULL[1], FULL[0]), np.uint8)
-        file["depths"] = rng.uniform(1, 5, (5, FULL[1], FULL[0])).astype(np.float32)
-        file["labels"] = rng.integers(0, 5, (5, FULL[1], FULL[0]), np.uint16)
-    savemat(files.splits, {"trainNdxs": [[5], [2], [3]], "testNdxs": [[1], [4]]})
-    savemat(files.mapping40, {"mapClass": np.array([[2, 1, 40, 3]], np.uint8)})
-    savemat(files.mapping13, {"classMapping13": record([12, 5, 6, *[7] * 36, 7])})
-    return files
-
-
-def test_the_split_is_sorted_and_counts_from_zero(official: OfficialFiles) -> None:
-    splits = read_splits(official.splits)
-    assert splits["train"].tolist() == [1, 2, 4] and splits["val"].tolist() == [0, 3]
-
-
-def test_the_mappings_are_chained(official: OfficialFiles) -> None:
-    # raw 0 = no label; raw 1 → 2 (of 40) → 5 (of 13) → 4 from zero; raw 4 → 3 → 6 → 5
-    assert class_table(official.mapping40, official.mapping13).tolist() == [-1, 4, 11, 6, 5]
+LABELLED = ("0001", "0046", "0300", "0388", "1039", "1216", "1396", "1400")
+DEPTHS = ("00000", "00050")
 
 
 def test_the_whole_set_is_converted(official: OfficialFiles, tmp_path: Path) -> None:
@@ -72,74 +35,120 @@ def test_the_whole_set_is_converted(official: OfficialFiles, tmp_path: Path) -> 
     assert 0.3 < cache.images_N3HW.mean() < 0.7
 
 
-def test_real_label_maps_and_their_mapping_agree(real_folder: Path) -> None:
-    table = class_table(real_folder / "meta/classMapping40.mat", real_folder / "meta/class13Mapping.mat")
-    assert len(table) == 895 and table[0] == -1 and set(table[1:].tolist()) == set(range(13))
-    splits = read_splits(real_folder / "meta/splits.mat")
-    assert (len(splits["train"]), len(splits["val"])) == (795, 654)
-    assert set(splits["train"]) | set(splits["val"]) == set(range(1449))
-    names = sorted(path.stem for path in (real_folder / "label13").glob("*.png"))
-    assert len(names) == 8
-    assert {int(name) - 1 for name in names} <= set(splits["val"].tolist())
+def test_arrays_are_transposed_the_right_way(official: OfficialFiles, tmp_path: Path) -> None:
+    with h5py.File(official.labelled, "a") as file:
+        image = np.zeros((5, 3, 64, 48), np.uint8)
+        image[:, 0, 40:, :10] = 255  # red in the upper right corner: columns 40 to 63, rows 0 to 9
+        file["images"][...] = image
+    convert_official(official, tmp_path / "root", *SIZE)
+    found = np.load(tmp_path / "root/train/image/0.npy")
+    assert found[0, -1].tolist() == [1, 0, 0] and not found[-1].any() and not found[:, 0].any()
 
 
-@pytest.mark.parametrize("index", range(8))
-def test_every_real_label_map_goes_through(real_folder: Path, index: int) -> None:
-    path = sorted((real_folder / "label13").glob("*.png"))[index]
-    label = np.asarray(Image.open(path)).astype(np.int64) - 1
-    rgb = np.asarray(Image.open(real_folder / "rgb" / path.name))
-    content = convert_image(rgb, np.full(label.shape, 2.0), label, 288, 384)
-    assert content.label_HW.shape == (288, 384) and content.image_HW3.shape == (288, 384, 3)
-    assert set(np.unique(content.label_HW)) <= set(np.unique(label))
-    before, after = (
-        np.bincount(label.ravel() + 1, minlength=14),
-        np.bincount(content.label_HW.ravel() + 1, minlength=14),
-    )
-    assert np.abs(before / before.sum() - after / after.sum()).max() < 0.005
-    assert abs(content.image_HW3.mean() - rgb.mean() / 255) < 0.002
+def test_workers_change_no_byte(official: OfficialFiles, tmp_path: Path) -> None:
+    for workers in (1, 2):
+        convert_official(official, tmp_path / str(workers), *SIZE, workers)
+    files = sorted(p.relative_to(tmp_path / "1") for p in (tmp_path / "1").rglob("*.*"))
+    assert len(files) == 5 * 4 + 2
+    assert all((tmp_path / "1" / f).read_bytes() == (tmp_path / "2" / f).read_bytes() for f in files)
 
 
-@pytest.mark.parametrize("name", ["00000", "00050"])
-def test_both_real_depth_maps_go_through(real_folder: Path, name: str) -> None:
-    depth = np.asarray(Image.open(real_folder / f"rgbd/sync_depth_{name}.png")).astype(np.float64) / 1000
-    rgb = np.asarray(Image.open(real_folder / f"rgbd/rgb_{name}.jpg"))
-    content = convert_image(rgb, depth, np.full(depth.shape, -1), 288, 384)
-    valid = content.depth_HW1 > 0
-    assert abs(valid.mean() - (depth > 0).mean()) < 0.01
-    assert abs(np.median(content.depth_HW1[valid]) - np.median(depth[depth > 0])) < 0.05
-    length = np.linalg.norm(content.normal_HW3, axis=-1)
-    assert np.allclose(length[length > 0], 1, atol=1e-3)
-    v, u = np.mgrid[:288, :384] + 0.5
-    back = np.stack([-(u - 325.6 * 0.6) / 311.3, (v - 253.7 * 0.6) / 311.7, np.ones_like(u)], -1)
-    facing = (content.normal_HW3 * back).sum(-1)[length > 0]
-    assert (facing > 0).mean() > 0.99  # what is seen faces the camera
-
-
-def html(path: Path) -> None:
-    path.write_text("<!DOCTYPE html><html>Not found</html>")
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "message"),
-    [
-        ("labelled", html, "web page"),
-        ("labelled", Path.unlink, "is missing"),
-        ("labelled", lambda p: p.write_bytes(p.read_bytes()[:2000]), "truncated or no HDF5"),
-        ("splits", html, "web page"),
-        ("splits", lambda p: p.write_bytes(b"MATLAB 5.0"), "no readable MATLAB"),
-        ("splits", lambda p: savemat(p, {"other": [1]}), "no variable `trainNdxs`"),
-        ("splits", lambda p: savemat(p, {"trainNdxs": [1, 2], "testNdxs": [2, 3]}), "different numbers"),
-        ("splits", lambda p: savemat(p, {"trainNdxs": [1, 2], "testNdxs": [9]}), "beyond the 5"),
-        ("mapping40", lambda p: savemat(p, {"mapClass": [[41]]}), "numbers up to 40"),
-        ("mapping40", lambda p: savemat(p, {"mapClass": [[1, 2]]}), "maps 2 classes only"),
-        ("mapping13", lambda p: savemat(p, {"classMapping13": record([14] * 40)}), "numbers up to 13"),
-    ],
-)
-def test_a_bad_official_file_is_one_sentence(
-    official: OfficialFiles, tmp_path: Path, name: str, change, message: str
+def test_a_failure_at_the_last_image_leaves_everything_as_it_was(
+    official: OfficialFiles, tmp_path: Path
 ) -> None:
-    path = getattr(official, name)
-    change(path)
-    with pytest.raises(UserError, match=message) as caught:
-        convert_official(official, tmp_path / "root", *SIZE)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    root = tmp_path / "root"
+    convert_official(official, root, *SIZE)
+    before = {path: path.read_bytes() for path in root.rglob("*.*")}
+    with h5py.File(official.labelled, "a") as file:
+        file["labels"][3] = 200
+        file["images"][...] = 0
+    with pytest.raises(UserError, match="image 4 has label 200"):
+        convert_official(official, root, *SIZE)
+    assert {path: path.read_bytes() for path in root.rglob("*.*")} == before
+
+
+def test_data_that_a_link_shows_are_never_overwritten(
+    official: OfficialFiles, root: Path, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in root.rglob("*.npy")}
+    (tmp_path / "data").mkdir()
+    for split in ("train", "val"):
+        (tmp_path / "data" / split).symlink_to(root / split, target_is_directory=True)
+    convert_official(official, tmp_path / "data", *SIZE)
+    assert {path: path.read_bytes() for path in root.rglob("*.npy")} == before
+    assert not (tmp_path / "data/train").is_symlink()
+
+
+def test_a_folder_of_other_origin_is_not_replaced(official: OfficialFiles, root: Path) -> None:
+    before = {path: path.read_bytes() for path in root.rglob("*.npy")}
+    with pytest.raises(UserError, match="not made by the conversion; move it away"):
+        convert_official(official, root, *SIZE)
+    assert {path: path.read_bytes() for path in root.rglob("*.npy")} == before
+
+
+@pytest.fixture(scope="module")
+def real_cache(real_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> NYUv2Cache:
+    """The eight real label maps and both real depth maps, brought into the structure of the official file.
+
+    Raw labels are drawn among those that the published tables map to the class, so all 894 can occur.
+    """
+    folder, meta = tmp_path_factory.mktemp("real"), real_folder / "meta"
+    files = OfficialFiles(
+        folder / "set.mat",
+        folder / "splits.mat",
+        meta / "classMapping40.mat",
+        meta / "class13Mapping.mat",
+    )
+    table = class_table(files.mapping40, files.mapping13)
+    rng = np.random.default_rng(0)
+    with h5py.File(files.labelled, "w") as file:
+        images = file.create_dataset("images", (10, 3, 640, 480), np.uint8)
+        depths = file.create_dataset("depths", (10, 640, 480), np.float32)
+        labels = file.create_dataset("labels", (10, 640, 480), np.uint16)
+        for row, name in enumerate(LABELLED):
+            label = np.asarray(Image.open(real_folder / f"label13/{name}.png")).astype(int) - 1
+            raw = np.zeros(label.shape, np.uint16)
+            for number in np.unique(label[label >= 0]):
+                here = label == number
+                raw[here] = rng.choice(np.flatnonzero(table == number), here.sum())
+            images[row] = np.asarray(Image.open(real_folder / f"rgb/{name}.png")).T
+            depths[row], labels[row] = 2, raw.T
+        for row, name in enumerate(DEPTHS, start=8):
+            images[row] = np.asarray(Image.open(real_folder / f"rgbd/rgb_{name}.jpg")).T
+            depth = np.asarray(Image.open(real_folder / f"rgbd/sync_depth_{name}.png"))
+            depths[row] = (depth / 1000).astype(np.float32).T
+    savemat(files.splits, {"trainNdxs": [[number] for number in range(1, 9)], "testNdxs": [[9], [10]]})
+    assert convert_official(files, folder / "root", 288, 384) == {"train": 8, "val": 2}
+    build_cache(NYUv2ReaderConfig(), folder / "root", folder / "cache")
+    return NYUv2Cache.open(folder / "cache")
+
+
+@pytest.mark.parametrize("row", range(8))
+def test_every_real_label_map_goes_through(real_folder: Path, real_cache: NYUv2Cache, row: int) -> None:
+    label = np.asarray(Image.open(real_folder / f"label13/{LABELLED[row]}.png")).astype(int) - 1
+    rgb = np.asarray(Image.open(real_folder / f"rgb/{LABELLED[row]}.png"))
+    found = real_cache.labels_NHW[row]
+    # Pixel centres, one by one: the slow way.
+    for i, j in np.random.default_rng(row).integers(0, (288, 384), (500, 2)):
+        assert found[i, j] == label[int((i + 0.5) / 0.6), int((j + 0.5) / 0.6)]
+    shares = [np.bincount(x.ravel() + 1, minlength=14) / x.size for x in (label, found)]
+    assert np.abs(shares[0] - shares[1]).max() < 0.005
+    mean = real_cache.images_N3HW[row].mean((1, 2)) * 255
+    assert np.abs(mean - rgb.reshape(-1, 3).mean(0)).max() < 0.5
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_both_real_depth_maps_go_through(real_folder: Path, real_cache: NYUv2Cache, number: int) -> None:
+    depth = np.asarray(Image.open(real_folder / f"rgbd/sync_depth_{DEPTHS[number]}.png")) / 1000
+    found, normal = real_cache.depth_N1HW[8 + number, 0], real_cache.normals_N3HW[8 + number]
+    assert np.allclose(found, shrink_labels(depth, 288, 384), atol=1e-6)
+    assert not normal[:, found == 0].any()
+    known = (normal != 0).any(0)
+    assert known[found > 0].mean() > 0.99
+    # The normals of the small image are those of the full one, and what is seen faces the camera.
+    whole = normals_from_depth(depth.astype(np.float32))
+    small = np.stack([shrink_labels(whole[..., axis], 288, 384) for axis in range(3)])
+    assert np.allclose(normal, small, atol=1e-6)
+    v, u = np.mgrid[:288, :384] / 0.6
+    ray = np.stack([(u - 325.58) / 518.86, -(v - 253.74) / 519.47, -np.ones_like(u)])
+    assert ((normal * ray).sum(0)[known] < 0).mean() > 0.999

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from nexusflow.core.errors import UserError
-from nexusflow.data.nyuv2.balanced_kmeans import balanced_kmeans
 from nexusflow.data.nyuv2.cache import NYUv2Cache
-from nexusflow.data.nyuv2.descriptors import brightness, image_descriptors
+from nexusflow.data.nyuv2.descriptors import brightness
 from nexusflow.data.nyuv2.partition import (
     PARTITION_KINDS,
     build_image_partition,
@@ -17,40 +16,6 @@ from nexusflow.data.nyuv2.partition import (
     write_image_partition,
 )
 from nexusflow.data.nyuv2.vocabulary import TASKS
-
-
-@pytest.mark.parametrize("count", [9, 10, 11])
-def test_clusters_are_equal_within_one(count: int) -> None:
-    points = np.random.default_rng(count).normal(size=(count, 2))
-    sizes = np.bincount(balanced_kmeans(points, 3, seed=0))
-    assert sizes.sum() == count and sizes.max() - sizes.min() <= 1
-
-
-def test_clear_groups_are_found() -> None:
-    rng = np.random.default_rng(0)
-    groups = np.repeat([0, 1, 2], 20)
-    points = rng.normal(size=(60, 4)) * 0.1 + 3 * np.eye(4)[groups]
-    found = balanced_kmeans(points, 3, seed=1)
-    assert all(len(set(found[groups == k])) == 1 for k in range(3)) and len(set(found)) == 3
-
-
-def test_unequal_groups_are_cut_where_it_costs_least() -> None:
-    points = np.concatenate([np.linspace(0, 1, 8), [10, 10.1, 10.2, 20]])[:, None]
-    found = balanced_kmeans(points, 3, seed=0)
-    assert np.bincount(found).tolist() == [4, 4, 4]
-    assert len(set(found[[8, 9, 10, 11]])) == 1
-
-
-def test_too_few_images_are_refused() -> None:
-    with pytest.raises(UserError, match="2 images"):
-        balanced_kmeans(np.zeros((2, 3)), 3, seed=0)
-
-
-def test_descriptors_follow_the_looks(cache: NYUv2Cache) -> None:
-    points = image_descriptors(cache.images_N3HW[:7])
-    near = np.linalg.norm(points[0] - points[3])  # equal tones
-    assert near < np.linalg.norm(points[0] - points[1]) and near < np.linalg.norm(points[0] - points[2])
-    assert points.shape == (7, 6)
 
 
 def test_clusters_go_from_dark_to_bright_and_have_one_task(cache: NYUv2Cache) -> None:

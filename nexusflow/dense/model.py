@@ -19,8 +19,7 @@ from nexusflow.dense.segnet import SegNetTrunk
 __all__ = ["TASKS", "DenseModel", "DenseOutput", "build_dense_model"]
 
 TASKS = ("segmentation", "depth", "normal")
-# PyTorch's 1e-12 lets a zero vector, which small networks do predict, blow the gradient up to 1e12.
-_EPSILON = 1e-2
+_EPSILON = 1e-12
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -40,6 +40,9 @@ class TrainingConfig(BaseModel):
     )
     augmentation: Literal["none", "scale_crop"] = Field(
         default="none", description="augmentation of images (NYUv2): none, or random scale and crop"
+    )
+    loss_weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="task → factor of its losses; 1 where absent, as in the paper"
     )
     freeze_encoder: bool = Field(
         default=False, description="train the task-formers and surrogates only (phase 2)"

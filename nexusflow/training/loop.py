@@ -94,6 +94,11 @@ class Trainer:
     fabric: Fabric = field(init=False)
 
     def __post_init__(self) -> None:
+        unknown = sorted(set(self.config.loss_weights) - set(self.suite.tap_channels))
+        if unknown:
+            raise UserError(
+                f"loss_weights names `{unknown[0]}`; the tasks are {', '.join(self.suite.tap_channels)}."
+            )
         self.precision = resolve_precision(self.config.precision)
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
         self.fabric = Fabric(accelerator=accelerator, devices=1, precision=self.precision)  # type: ignore[arg-type]
@@ -123,8 +128,9 @@ class Trainer:
         with self.fabric.autocast():
             result = self.suite.forward(batch, step, single_frame)
             extra = self.method.extra_losses(result.taps, result.outputs, result.visible, step)
-        losses = {f"loss/{name}": value for name, value in {**result.losses, **extra}.items()}
-        total = torch.stack([value.float() for value in losses.values()]).sum()
+        named = {**result.losses, **extra}
+        losses = {f"loss/{name}": value for name, value in named.items()}
+        total = torch.stack([self._weight(name) * value.float() for name, value in named.items()]).sum()
         self._check_finite(total, losses, step)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(total)
@@ -137,6 +143,10 @@ class Trainer:
         self._average(step)
         scalars = {name: float(value.detach()) for name, value in losses.items()}
         return {**scalars, "loss/total": float(total.detach()), "gradient_norm": norms[0]}
+
+    def _weight(self, name: str) -> float:
+        """Factor of a loss whose name starts with its task; losses of a method have weights of their own."""
+        return self.config.loss_weights.get(name.split("/")[0], 1.0)
 
     @staticmethod
     def _check_finite(total: Tensor, losses: dict[str, Tensor], step: int) -> None:

@@ -142,3 +142,26 @@ def test_scores_stand_in_their_rows_and_change_nothing(tmp_path: Path) -> None:
     weights = [list(x.model.state_dict().values()) for x in (scored, plain)]
     assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
     assert 0 < scored.validation_seconds < scored.seconds
+
+
+def test_loss_weights_scale_what_is_minimised_and_not_what_is_logged(tmp_path: Path) -> None:
+    once = CONFIG.model_copy(update={"steps": 2, "clip_norm": None})
+    weighted = once.model_copy(update={"loss_weights": {"map": 3.0}})
+    plain, scaled = (
+        run(tmp_path / name, SupervisedConfig(), config)
+        for name, config in (("plain", once), ("scaled", weighted))
+    )
+    # The first step's losses are those of the same initial weights; a row holds the mean of two steps.
+    row = scaled.log.rows[0]
+    total = row["loss/track/l2"] + 3 * row["loss/map/l2"]
+    assert row["loss/total"] == pytest.approx(total)
+    assert plain.log.rows[0]["loss/total"] == pytest.approx(
+        plain.log.rows[0]["loss/track/l2"] + plain.log.rows[0]["loss/map/l2"]
+    )
+
+
+def test_a_weight_of_no_task_is_named_before_training(tmp_path: Path) -> None:
+    suite = ToySuite()
+    with pytest.raises(UserError, match="`depht`; the tasks are track, map"):
+        run(tmp_path, config=CONFIG.model_copy(update={"loss_weights": {"depht": 2.0}}), suite=suite)
+    assert suite.batches == []

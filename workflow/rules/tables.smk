@@ -1,43 +1,49 @@
 """Tables of the paper, and further ones."""
 
 
-rule table2:
+rule table:
     input:
-        lambda w: pipeline.paper_inputs("table2", w.scale),
+        lambda w: pipeline.paper_inputs(w.table, w.scale),
         "nexusflow/paper/published.yaml",
     output:
-        "results/{scale}/table2.csv",
-        "results/{scale}/table2.md",
+        "results/{scale}/{table}.csv",
+        "results/{scale}/{table}.md",
     log:
-        "results/{scale}/logs/paper/table2.log",
+        "results/{scale}/logs/paper/{table}.log",
+    wildcard_constraints:
+        table="table2|table4|alignment_options",
     conda:
         "../../environment.yml"
     params:
-        settings=lambda w: pipeline.paper_settings("table2", w),
+        settings=lambda w: pipeline.paper_settings(w.table, w),
         seeds=pipeline.seed_options,
-        code=pipeline.paper_code("table2"),
+        code=lambda w: pipeline.paper_code(w.table),
     shell:
-        "nexusflow table table2 --scale {wildcards.scale}"
+        "nexusflow table {wildcards.table} --scale {wildcards.scale}"
         " {params.seeds} 2>&1 | tee {log:q}"
 
 
-rule table4:
+rule plotted_table:
     input:
-        lambda w: pipeline.paper_inputs("table4", w.scale),
+        lambda w: pipeline.paper_inputs(w.table, w.scale),
         "nexusflow/paper/published.yaml",
     output:
-        "results/{scale}/table4.csv",
-        "results/{scale}/table4.md",
+        "results/{scale}/{table}.csv",
+        "results/{scale}/{table}.md",
+        "results/{scale}/{table}.png",
+        "results/{scale}/{table}.pdf",
     log:
-        "results/{scale}/logs/paper/table4.log",
+        "results/{scale}/logs/paper/{table}.log",
+    wildcard_constraints:
+        table="tableB1|tableB2|comparison",
     conda:
         "../../environment.yml"
     params:
-        settings=lambda w: pipeline.paper_settings("table4", w),
+        settings=lambda w: pipeline.paper_settings(w.table, w),
         seeds=pipeline.seed_options,
-        code=pipeline.paper_code("table4"),
+        code=lambda w: pipeline.paper_code(w.table),
     shell:
-        "nexusflow table table4 --scale {wildcards.scale}"
+        "nexusflow table {wildcards.table} --scale {wildcards.scale}"
         " {params.seeds} 2>&1 | tee {log:q}"
 
 
@@ -62,93 +68,10 @@ rule table5:
         " {params.seeds} 2>&1 | tee {log:q}"
 
 
-rule tableB1:
-    input:
-        lambda w: pipeline.paper_inputs("tableB1", w.scale),
-        "nexusflow/paper/published.yaml",
-    output:
-        "results/{scale}/tableB1.csv",
-        "results/{scale}/tableB1.md",
-        "results/{scale}/tableB1.png",
-        "results/{scale}/tableB1.pdf",
-    log:
-        "results/{scale}/logs/paper/tableB1.log",
-    conda:
-        "../../environment.yml"
-    params:
-        settings=lambda w: pipeline.paper_settings("tableB1", w),
-        seeds=pipeline.seed_options,
-        code=pipeline.paper_code("tableB1"),
-    shell:
-        "nexusflow table tableB1 --scale {wildcards.scale}"
-        " {params.seeds} 2>&1 | tee {log:q}"
-
-
-rule tableB2:
-    input:
-        lambda w: pipeline.paper_inputs("tableB2", w.scale),
-        "nexusflow/paper/published.yaml",
-    output:
-        "results/{scale}/tableB2.csv",
-        "results/{scale}/tableB2.md",
-        "results/{scale}/tableB2.png",
-        "results/{scale}/tableB2.pdf",
-    log:
-        "results/{scale}/logs/paper/tableB2.log",
-    conda:
-        "../../environment.yml"
-    params:
-        settings=lambda w: pipeline.paper_settings("tableB2", w),
-        seeds=pipeline.seed_options,
-        code=pipeline.paper_code("tableB2"),
-    shell:
-        "nexusflow table tableB2 --scale {wildcards.scale}"
-        " {params.seeds} 2>&1 | tee {log:q}"
-
-
-rule alignment_options:
-    input:
-        lambda w: pipeline.paper_inputs("alignment_options", w.scale),
-    output:
-        "results/{scale}/alignment_options.csv",
-        "results/{scale}/alignment_options.md",
-    log:
-        "results/{scale}/logs/paper/alignment_options.log",
-    conda:
-        "../../environment.yml"
-    params:
-        settings=lambda w: pipeline.paper_settings("alignment_options", w),
-        seeds=pipeline.seed_options,
-        code=pipeline.paper_code("alignment_options"),
-    shell:
-        "nexusflow table alignment_options --scale {wildcards.scale}"
-        " {params.seeds} 2>&1 | tee {log:q}"
-
-
-rule comparison:
-    input:
-        lambda w: pipeline.paper_inputs("comparison", w.scale),
-    output:
-        "results/{scale}/comparison.csv",
-        "results/{scale}/comparison.md",
-        "results/{scale}/comparison.png",
-        "results/{scale}/comparison.pdf",
-    log:
-        "results/{scale}/logs/paper/comparison.log",
-    conda:
-        "../../environment.yml"
-    params:
-        settings=lambda w: pipeline.paper_settings("comparison", w),
-        seeds=pipeline.seed_options,
-        code=pipeline.paper_code("comparison"),
-    shell:
-        "nexusflow table comparison --scale {wildcards.scale}"
-        " {params.seeds} 2>&1 | tee {log:q}"
-
-
 rule gap_sweep:
     input:
         lambda w: pipeline.paper_inputs("gap_sweep", w.scale),
+        "nexusflow/paper/published.yaml",
     output:
         "results/{scale}/gap_sweep.csv",
         "results/{scale}/gap_sweep.png",

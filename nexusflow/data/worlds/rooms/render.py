@@ -19,6 +19,9 @@ from nexusflow.data.worlds.rooms.textures import paint
 __all__ = ["render_view"]
 
 _SHADOW = 0.35
+# A lamp on the camera, up and to the left: surfaces of different orientation differ in brightness.
+_CAMERA_LAMP_3 = (-0.6, 0.35, 0.0)
+_CAMERA_LAMP_POWER = 0.55
 
 
 def _albedo(solids: Solids, hits: Hits) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -34,17 +37,19 @@ def _albedo(solids: Solids, hits: Hits) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def _shade(
-    room: Room, solids: Solids, style: RoomStyle, hits: Hits, points_P3: np.ndarray, eye_3: np.ndarray
+    room: Room, solids: Solids, style: RoomStyle, hits: Hits, points_P3: np.ndarray, camera: Camera
 ) -> np.ndarray:
     """Ambient light, lamps with soft falloff, highlights, and shadows of the first lamp."""
     colour_P3, gloss_P, own_P = _albedo(solids, hits)
     total_P3 = np.full_like(colour_P3, style.ambient)
     shine_P = np.zeros(len(colour_P3))
-    look_P3 = eye_3 - points_P3
+    look_P3 = camera.position_3 - points_P3
     look_P3 /= np.linalg.norm(look_P3, axis=1, keepdims=True)
-    for number, lamp_3 in enumerate(room.lamps):
-        power = style.lamp_power if number == 0 else style.daylight
-        tint = np.asarray(style.lamp) if number == 0 else np.array([0.92, 0.97, 1.0])
+    daylight = (np.array([0.92, 0.97, 1.0]), style.daylight)
+    own = camera.position_3 + camera.axes_33 @ np.array(_CAMERA_LAMP_3)
+    lamps = [(lamp_3, *daylight) for lamp_3 in room.lamps] + [(own, np.ones(3), _CAMERA_LAMP_POWER)]
+    lamps[0] = (room.lamps[0], np.asarray(style.lamp), style.lamp_power)
+    for number, (lamp_3, tint, power) in enumerate(lamps):
         way_P3 = lamp_3 - points_P3
         far_P = np.linalg.norm(way_P3, axis=1)
         way_P3 /= far_P[:, None]
@@ -91,7 +96,7 @@ def render_view(
     rays_P3 = pixel_rays(height, width, supersample) @ camera.axes_33.T
     hits = cast_rays(solids, camera.position_3, rays_P3)
     points_P3 = camera.position_3 + hits.distance_P[:, None] * rays_P3
-    colours_P3 = _shade(room, solids, style, hits, points_P3, camera.position_3)
+    colours_P3 = _shade(room, solids, style, hits, points_P3, camera)
     image = sense_colour(_average(colours_P3, height, width, supersample), rng)
 
     # Depth, normals and labels are those of one ray per pixel, never mixtures of two surfaces.

@@ -15,6 +15,16 @@ _STEP = 0.08
 _GRAZING = 0.14
 _TOO_NEAR_M = 0.35
 _TOO_FAR_M = 9.5
+# Automatic exposure brings this quantile of the light to this value, by this share of the way in stops.
+_EXPOSED_SHARE = 0.9
+_EXPOSED_LIGHT = 0.7
+_EXPOSURE_STRENGTH = 0.75
+
+
+def _exposure(light_HW3: np.ndarray) -> float:
+    """Factor that brings a bright part of the picture close to white, as automatic exposure does."""
+    bright = float(np.quantile(light_HW3, _EXPOSED_SHARE))
+    return float((_EXPOSED_LIGHT / max(bright, 1e-6)) ** _EXPOSURE_STRENGTH)
 
 
 def sense_colour(light_HW3: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -31,7 +41,7 @@ def sense_colour(light_HW3: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     y = (np.arange(height) - height / 2) / width
     x = (np.arange(width) - width / 2) / width
     fall_HW = 1 - 0.45 * (y[:, None] ** 2 + x[None, :] ** 2)
-    exposed = light_HW3 * fall_HW[..., None] * np.exp(rng.normal(0, 0.08))
+    exposed = light_HW3 * fall_HW[..., None] * _exposure(light_HW3) * np.exp(rng.normal(0, 0.08))
     noisy = exposed + rng.normal(0, 1, light_HW3.shape) * (0.006 + 0.012 * np.sqrt(np.maximum(exposed, 0)))
     return np.round(np.clip(noisy, 0, 1) ** (1 / 2.2) * 255) / 255
 

@@ -33,7 +33,7 @@ def _identity(configuration: Configuration, layout: Layout, run: ResolvedRun, se
         suite=run.suite,
         run=run.run,
         seed=seed,
-        code=code_fingerprint(binding_of(run.suite).modules["train"]),
+        code=code_fingerprint(binding_of(run.suite).training_modules(run.method)),
         settings=json.loads(section(configuration, "train", values)),
         data=sha256_json([index, table]),
     )

@@ -19,12 +19,14 @@ __all__ = ["cost_from_configuration", "report_partition"]
 
 
 def _build(folder: Path, scale: str, suite: str, run: str) -> tuple[Suite, Method, TrainingConfig]:
+    from nexusflow.methods.base import BuildContext
     from nexusflow.methods.build import build_method
 
     configuration = load_configuration(folder, scale)
     resolved = configuration.resolve(suite, run)
     built = binding_of(suite).make_suite(configuration, Layout(scale), run, seed=0)
-    return built, build_method(resolved.method, built.tap_channels, seed=0), resolved.training
+    context = BuildContext(built.tap_channels, 0, built.canvas_spec, suite)
+    return built, build_method(resolved.method, context), resolved.training
 
 
 def cost_from_configuration(configuration: Configuration, layout: Layout, suite: str) -> None:

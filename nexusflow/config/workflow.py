@@ -116,6 +116,23 @@ class Pipeline:
         """Fingerprint of the code that a verb runs."""
         return code_fingerprint(BINDINGS[suite].modules[verb])
 
+    def training_code(self, wildcards: Any) -> str:
+        """Fingerprint of the code that trains a run."""
+        run = self.of(wildcards.scale).resolve(wildcards.suite, wildcards.run)
+        return code_fingerprint(BINDINGS[wildcards.suite].training_modules(run.method))
+
+    def cost_code(self, wildcards: Any, suite: str) -> str:
+        """Fingerprint of the code whose training steps are measured."""
+        configuration, binding = self.of(wildcards.scale), BINDINGS[suite]
+        methods = [configuration.resolve(suite, run).method for run in self._cost_runs(configuration, suite)]
+        modules = {name for method in methods for name in binding.training_modules(method)}
+        return code_fingerprint((*binding.modules["cost"], *sorted(modules)))
+
+    @staticmethod
+    def _cost_runs(configuration: Configuration, suite: str) -> list[str]:
+        rows = [item for item in runs_behind(configuration.paper, "table5") if item.suite == suite]
+        return [item.run for item in rows if not configuration.row(suite, item.run).is_declared_only]
+
     @staticmethod
     def paper_code(output: str) -> str:
         """Fingerprint of the code that writes a table or figure."""
@@ -173,12 +190,10 @@ class Pipeline:
 
     def cost_inputs(self, wildcards: Any) -> list[str]:
         """Data of the runs whose training steps are measured."""
-        configuration = self.of(wildcards.scale)
         found = [
             file
-            for item in runs_behind(configuration.paper, "table5")
-            if not configuration.row(item.suite, item.run).is_declared_only
-            for file in self._run_data(wildcards.scale, item.suite, item.run)
+            for run in self._cost_runs(self.of(wildcards.scale), "nyuv2")
+            for file in self._run_data(wildcards.scale, "nyuv2", run)
         ]
         return list(dict.fromkeys(found))
 

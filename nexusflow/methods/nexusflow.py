@@ -1,14 +1,27 @@
 """Training by the labels that are there and by aligning the tasks' branches on all samples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from nexusflow.alignment import CollapseMonitor, NexusFlow, Tap
-from nexusflow.methods.base import Method
+from nexusflow.alignment import (
+    AttentionAggregator,
+    CollapseMonitor,
+    DeformableAggregator,
+    MLPAggregator,
+    NexusFlow,
+    Tap,
+)
+from nexusflow.core.errors import UserError
+from nexusflow.core.views import DenseView
+from nexusflow.methods.base import BuildContext, Method
+from nexusflow.methods.nexusflow_config import NexusFlowConfig
 
-__all__ = ["NexusFlowMethod"]
+__all__ = ["NexusFlowMethod", "build"]
+
+_AGGREGATORS = {"mlp": MLPAggregator, "attention": AttentionAggregator, "deformable": DeformableAggregator}
 
 
 class NexusFlowMethod(Method):
@@ -38,6 +51,7 @@ class NexusFlowMethod(Method):
         outputs: Mapping[str, Any],
         visible: Mapping[str, Tensor],
         step: int,
+        views: Sequence[DenseView] = (),
     ) -> dict[str, Tensor]:
         """Returns ``nexusflow/align`` and, if switched on, the terms of the extensions; see `Method`."""
         aligned = self.surrogates(taps)
@@ -49,3 +63,28 @@ class NexusFlowMethod(Method):
     def monitors(self) -> dict[str, float]:
         """Returns `collapse_report` of the last samples, its names prefixed by ``nexusflow/``."""
         return {f"{self.name}/{key}": value for key, value in self.monitor.report().items()}
+
+
+def build(config: NexusFlowConfig, context: BuildContext) -> NexusFlowMethod:
+    """Builds surrogates for every task; see `nexusflow.methods.build.build_method`.
+
+    Args:
+        config: the method's section.
+        context: what the suite offers.
+
+    Raises:
+        UserError: if there are fewer than two tasks.
+    """
+    channels = context.tap_channels
+    if len(channels) < 2:
+        tasks = ", ".join(channels) or "none"
+        raise UserError(
+            f"method.name: nexusflow aligns two or more tasks, but the suite has {tasks}; "
+            "add a task to the suite or choose the method supervised"
+        )
+    own = {"name", "lambda_align", "monitor_window", "aggregator"}
+    aggregator = partial(
+        _AGGREGATORS[config.aggregator.type], **config.aggregator.model_dump(exclude={"type"})
+    )
+    surrogates = NexusFlow(channels, aggregator=aggregator, **config.model_dump(exclude=own))
+    return NexusFlowMethod(surrogates, config.lambda_align, config.monitor_window)

@@ -1,8 +1,9 @@
 """Training by the labels that are there."""
 
-from nexusflow.methods.base import Method
+from nexusflow.methods.base import BuildContext, Method
+from nexusflow.methods.section import MethodSection
 
-__all__ = ["Supervised"]
+__all__ = ["Supervised", "build"]
 
 
 class Supervised(Method):
@@ -12,3 +13,8 @@ class Supervised(Method):
     """
 
     name = "supervised"
+
+
+def build(config: MethodSection, context: BuildContext) -> Supervised:
+    """Builds the method; see `nexusflow.methods.build.build_method`."""
+    return Supervised()

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
-__all__ = ["StepResult", "Suite"]
+from nexusflow.core.errors import UserError
+from nexusflow.core.views import CanvasSpec, DenseView, ViewPlan
+
+__all__ = ["CanvasAdapter", "StepResult", "Suite"]
+
+
+class CanvasAdapter(Protocol):
+    """Shows the tasks of one suite as images; the rest of its methods is between it and its suite."""
+
+    spec: CanvasSpec
 
 
 @dataclass
@@ -20,12 +29,14 @@ class StepResult:
         outputs: predictions by task, as the model returns them.
         taps: intermediate features by task, each {"features", "weights", "positions"}.
         visible: per task a (B,) bool tensor, true where the sample's label may be used.
+        views: the extra views that the method asked for.
     """
 
     losses: dict[str, Tensor]
     outputs: dict[str, Any]
     taps: dict[str, dict[str, Tensor]]
     visible: dict[str, Tensor]
+    views: list[DenseView] = field(default_factory=list)
 
 
 class Suite(ABC):
@@ -35,8 +46,15 @@ class Suite(ABC):
         model: the network that is trained and published.
         tap_channels: feature width of the tap of every task.
         architecture: hash of the model's configuration, written into checkpoints.
+        name: name of the suite.
+        canvases: shows the tasks as images, for methods that want that; None without such an adapter.
+        view_plan: the views that `batch` and `forward` make beside the one that the task losses see.
         score_directions: scores of `validate`, +1 where larger is better, -1 where smaller is better.
     """
+
+    name: ClassVar[str] = "this suite"
+    canvases: CanvasAdapter | None = None
+    view_plan: ViewPlan | None = None
 
     model: nn.Module
     tap_channels: dict[str, int]
@@ -71,6 +89,24 @@ class Suite(ABC):
     @abstractmethod
     def freeze_encoder(self) -> None:
         """Exclude the shared encoder from training (phase 2)."""
+
+    @property
+    def canvas_spec(self) -> CanvasSpec | None:
+        """The tasks as images, for methods that compare predictions with labels; None without an adapter."""
+        return None if self.canvases is None else self.canvases.spec
+
+    def provide_views(self, plan: ViewPlan | None) -> None:
+        """Let `batch` and `forward` make the extra views of a method from now on.
+
+        Args:
+            plan: the views wanted; None for none.
+
+        Raises:
+            UserError: if views are wanted and the suite was built without an adapter for them.
+        """
+        if plan is not None and self.canvases is None:
+            raise UserError(f"The suite {self.name} cannot show its tasks as images to a method.")
+        self.view_plan = plan
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Score a model on the validation split while training goes on; for curves, never for decisions.

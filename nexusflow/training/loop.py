@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from nexusflow.core.errors import UserError
 from nexusflow.core.progress import track
-from nexusflow.methods.base import Method
+from nexusflow.methods.base import Method, ParameterGroup
 from nexusflow.suites.base import Suite
 from nexusflow.training.checkpoint import ResumeState, load_resume, save_resume
 from nexusflow.training.config import TrainingConfig
@@ -51,12 +51,13 @@ class FitResult:
     precision: str
 
 
-def learning_rate_at(step: int, config: TrainingConfig) -> float:
+def learning_rate_at(step: int, config: TrainingConfig, halving_factor: float = 1.0) -> float:
     """Linear warm-up, then a cosine to `final_lr_fraction` of the peak, or halvings.
 
     Args:
         step: step number from 0.
         config: the training budget.
+        halving_factor: interval between halvings over that of the budget.
 
     Returns:
         Learning rate of that step.
@@ -64,7 +65,8 @@ def learning_rate_at(step: int, config: TrainingConfig) -> float:
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     if config.schedule == "halving":
-        return config.learning_rate * 0.5 ** ((step - config.warmup_steps) // config.halve_every)
+        interval = max(1, round(config.halve_every * halving_factor))
+        return config.learning_rate * 0.5 ** ((step - config.warmup_steps) // interval)
     progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
     low = config.final_lr_fraction
     return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
@@ -112,8 +114,11 @@ class Trainer:
             [parameter for parameter in module.parameters() if parameter.requires_grad]
             for module in (self.suite.model, self.method)
         ]
+        self.suite.provide_views(self.method.view_plan)
+        # The rate of every group of the optimiser: the model's, then those of the method's own networks.
+        self.rates = [ParameterGroup(self.groups[0]), *self.method.parameter_groups()]
         self.optimizer = torch.optim.AdamW(
-            [parameter for group in self.groups for parameter in group],
+            [{"params": group.parameters} for group in self.rates],
             lr=self.config.learning_rate,
             weight_decay=self.config.weight_decay,
             foreach=True,
@@ -127,7 +132,7 @@ class Trainer:
         single_frame = step < self.config.single_frame_fraction * self.config.steps
         with self.fabric.autocast():
             result = self.suite.forward(batch, step, single_frame)
-            extra = self.method.extra_losses(result.taps, result.outputs, result.visible, step)
+            extra = self.method.extra_losses(result.taps, result.outputs, result.visible, step, result.views)
         named = {**result.losses, **extra}
         losses = {f"loss/{name}": value for name, value in named.items()}
         total = torch.stack([self._weight(name) * value.float() for name, value in named.items()]).sum()
@@ -137,8 +142,8 @@ class Trainer:
         # Clipped apart, so that a method's own networks never change how far the model moves.
         limit = math.inf if self.config.clip_norm is None else self.config.clip_norm
         norms = [float(nn.utils.clip_grad_norm_(group, limit)) for group in self.groups]
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_at(step, self.config)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate.rate_factor * learning_rate_at(step, self.config, rate.halving_factor)
         self.optimizer.step()
         self._average(step)
         scalars = {name: float(value.detach()) for name, value in losses.items()}

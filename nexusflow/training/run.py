@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from nexusflow.core.files import sha256_json, write_json
+from nexusflow.methods.base import BuildContext
 from nexusflow.methods.build import build_method
-from nexusflow.methods.config import MethodConfig
+from nexusflow.methods.section import MethodSection
 from nexusflow.suites.base import Suite
 from nexusflow.training.checkpoint import load_weights, save_weights
 from nexusflow.training.config import TrainingConfig
@@ -86,7 +87,7 @@ def best_validation(
 def train_run(
     identity: RunIdentity,
     suite: Suite,
-    method_config: MethodConfig,
+    method_config: MethodSection,
     training: TrainingConfig,
     output: Path,
     initial_weights: Path | None = None,
@@ -107,7 +108,8 @@ def train_run(
     header = {"run": identity.run, "seed": identity.seed, "suite": identity.suite, "scale": identity.scale}
     header["architecture"] = suite.architecture
     started_from = load_weights(initial_weights, suite.model, suite.architecture) if initial_weights else None
-    method = build_method(method_config, suite.tap_channels, seed=identity.seed)
+    context = BuildContext(suite.tap_channels, identity.seed, suite.canvas_spec, identity.suite)
+    method = build_method(method_config, context)
     resume_path = output / "work" / "resume.safetensors"
     title = f"{identity.run}, seed {identity.seed}"
     result = fit(suite, method, training, identity.seed, resume_path, identity.fingerprint, title)

@@ -6,9 +6,11 @@ from pydantic import TypeAdapter
 
 from nexusflow.alignment import AttentionAggregator, DeformableAggregator, MLPAggregator
 from nexusflow.core.errors import UserError
+from nexusflow.methods.base import BuildContext
 from nexusflow.methods.build import build_method
-from nexusflow.methods.config import MethodConfig, NexusFlowConfig, SupervisedConfig
+from nexusflow.methods.config import MethodConfig, SupervisedConfig
 from nexusflow.methods.nexusflow import NexusFlowMethod
+from nexusflow.methods.nexusflow_config import NexusFlowConfig
 from nexusflow.methods.supervised import Supervised
 
 CHANNELS = {"track": 6, "map": 4}
@@ -23,23 +25,23 @@ def test_building_leaves_the_random_state():
     expected = torch.rand(3)
     for config in (SupervisedConfig(), NexusFlowConfig(dim=8, hidden=8)):
         torch.manual_seed(7)
-        build_method(config, CHANNELS, seed=1)
+        build_method(config, BuildContext(CHANNELS, 1))
         assert torch.equal(torch.rand(3), expected)
 
 
 def test_weights_follow_the_seed_alone():
     config = NexusFlowConfig(dim=8, hidden=8)
     torch.manual_seed(0)
-    first = build_method(config, CHANNELS, seed=3).state_dict()
+    first = build_method(config, BuildContext(CHANNELS, 3)).state_dict()
     torch.manual_seed(1)
-    again = build_method(config, CHANNELS, seed=3).state_dict()
-    other = build_method(config, CHANNELS, seed=4).state_dict()
+    again = build_method(config, BuildContext(CHANNELS, 3)).state_dict()
+    other = build_method(config, BuildContext(CHANNELS, 4)).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
 def test_supervised_adds_nothing():
-    method = build_method(parse({"name": "supervised"}), CHANNELS)
+    method = build_method(parse({"name": "supervised"}), BuildContext(CHANNELS))
     assert isinstance(method, Supervised)
     assert method.extra_parameters() == [] and method.state_dict() == {}
 
@@ -53,7 +55,9 @@ def test_supervised_adds_nothing():
     ],
 )
 def test_aggregators(section, kind):
-    method = build_method(parse({"name": "nexusflow", "dim": 8, "aggregator": section}), CHANNELS)
+    method = build_method(
+        parse({"name": "nexusflow", "dim": 8, "aggregator": section}), BuildContext(CHANNELS)
+    )
     assert isinstance(method, NexusFlowMethod)
     assert isinstance(method.surrogates.aggregators["map"], kind)
 
@@ -83,7 +87,7 @@ def test_every_option_arrives():
         }
     )
     assert isinstance(config, NexusFlowConfig)
-    method = build_method(config, CHANNELS)
+    method = build_method(config, BuildContext(CHANNELS))
     surrogates = method.surrogates
     layer = surrogates.flows["map"].layers[0]
     assert method.lambda_align == 3.0 and method.monitor.window == 32
@@ -106,4 +110,4 @@ def test_the_default_is_the_papers_method():
 
 def test_one_task_cannot_be_aligned():
     with pytest.raises(UserError, match=r"method\.name"):
-        build_method(NexusFlowConfig(dim=8), {"map": 4})
+        build_method(NexusFlowConfig(dim=8), BuildContext({"map": 4}))

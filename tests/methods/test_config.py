@@ -7,7 +7,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from nexusflow.methods import config as sections
-from nexusflow.methods.config import MethodConfig, NexusFlowConfig, SupervisedConfig
+from nexusflow.methods.config import MethodConfig, SupervisedConfig
+from nexusflow.methods.nexusflow_config import NexusFlowConfig
 
 METHOD = TypeAdapter(MethodConfig)
 

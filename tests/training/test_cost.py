@@ -5,9 +5,10 @@ import statistics
 import pytest
 
 from nexusflow.core.errors import UserError
-from nexusflow.methods.base import Method
+from nexusflow.methods.base import BuildContext, Method
 from nexusflow.methods.build import build_method
-from nexusflow.methods.config import NexusFlowConfig, SupervisedConfig
+from nexusflow.methods.config import SupervisedConfig
+from nexusflow.methods.nexusflow_config import NexusFlowConfig
 from nexusflow.suites.base import Suite
 from nexusflow.training.config import TrainingConfig
 from nexusflow.training.cost import StepCost, measure_costs
@@ -23,7 +24,7 @@ def build(run: str) -> tuple[Suite, Method, TrainingConfig]:
         raise UserError("There is no run `nothing`.")
     suite = ToySuite()
     section = NexusFlowConfig(dim=8, hidden=8, depth=2) if run == "ours" else SupervisedConfig()
-    return suite, build_method(section, suite.tap_channels, seed=0), CONFIG
+    return suite, build_method(section, BuildContext(suite.tap_channels, 0)), CONFIG
 
 
 def test_a_row_sums_up_the_steps() -> None:

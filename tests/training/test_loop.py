@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from nexusflow.core.errors import UserError
+from nexusflow.methods.base import BuildContext
 from nexusflow.methods.build import build_method
-from nexusflow.methods.config import NexusFlowConfig, SupervisedConfig
+from nexusflow.methods.config import SupervisedConfig
+from nexusflow.methods.nexusflow_config import NexusFlowConfig
 from nexusflow.training.config import TrainingConfig
 from nexusflow.training.loop import FitResult, fit, learning_rate_at
 from tests.training.toy import ToySuite
@@ -31,7 +33,7 @@ def run(
     suite: ToySuite | None = None,
 ) -> FitResult:
     suite = suite or ToySuite()
-    built = build_method(method, suite.tap_channels, seed=0)
+    built = build_method(method, BuildContext(suite.tap_channels, 0))
     return fit(suite, built, config, 0, folder / "resume.safetensors", "fingerprint", "toy")
 
 

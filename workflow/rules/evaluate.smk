@@ -34,6 +34,6 @@ rule cost:
     threads: workflow.cores
     params:
         settings=lambda w: pipeline.settings("cost", w, suite="nyuv2"),
-        code=pipeline.code("cost", "nyuv2"),
+        code=lambda w: pipeline.cost_code(w, "nyuv2"),
     shell:
         "nexusflow cost --scale {wildcards.scale} --suite nyuv2 2>&1 | tee {log:q}"

@@ -20,7 +20,7 @@ rule train:
     threads: 1
     params:
         settings=lambda w: pipeline.settings("train", w),
-        code=lambda w: pipeline.code("train", w.suite),
+        code=pipeline.training_code,
     shell:
         "nexusflow train --scale {wildcards.scale} --suite {wildcards.suite}"
         " --run {wildcards.run} --seed {wildcards.seed} 2>&1 | tee {log:q}"

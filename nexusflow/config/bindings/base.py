@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
+from nexusflow.methods.section import MethodSection
 from nexusflow.suites.base import Suite
 
 __all__ = ["SuiteBinding"]
@@ -20,7 +21,8 @@ class SuiteBinding(ABC):
         cache_files: names of the files of the decoded data.
         prediction_files: names of the files that prediction writes.
         scored_files: those of them that scoring reads.
-        modules: verb → modules whose code the verb runs, directly.
+        modules: verb → modules whose code the verb runs, directly; "canvases": what training runs as well
+            with a method that looks at the tasks as images.
     """
 
     name: ClassVar[str]
@@ -28,6 +30,18 @@ class SuiteBinding(ABC):
     prediction_files: ClassVar[tuple[str, ...]]
     scored_files: ClassVar[tuple[str, ...]]
     modules: ClassVar[dict[str, tuple[str, ...]]]
+
+    def training_modules(self, method: MethodSection) -> tuple[str, ...]:
+        """List the modules whose code a training run depends on: its own method's, and no other's.
+
+        Args:
+            method: the method's section.
+
+        Returns:
+            Module names.
+        """
+        canvases = self.modules["canvases"] if method.needs_canvases else ()
+        return (*self.modules["train"], method.module, *canvases)
 
     @abstractmethod
     def settings(self, config: Configuration, verb: str, values: dict[str, str]) -> dict[str, Any]:

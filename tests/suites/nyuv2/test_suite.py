@@ -19,8 +19,9 @@ from nexusflow.data.worlds.rooms.generate import generate_rooms_world
 from nexusflow.dense.config import DenseModelConfig
 from nexusflow.evaluation.dense import evaluate_dense
 from nexusflow.evaluation.dense_predictions import DensePredictions
+from nexusflow.methods.base import BuildContext
 from nexusflow.methods.build import build_method
-from nexusflow.methods.config import MLPAggregatorConfig, NexusFlowConfig
+from nexusflow.methods.nexusflow_config import MLPAggregatorConfig, NexusFlowConfig
 from nexusflow.methods.supervised import Supervised
 from nexusflow.suites.nyuv2.predict import predict_images, score_model
 from nexusflow.suites.nyuv2.suite import TASKS, ImagePlan, NYUv2Suite
@@ -87,7 +88,7 @@ def test_centre_times_tasks_is_pair_to_rounding(cache: NYUv2Cache, tmp_path: Pat
         config = NexusFlowConfig(
             dim=16, hidden=16, depth=2, loss=loss, lambda_align=weight, aggregator=MLPAggregatorConfig()
         )
-        method = build_method(config, suite.tap_channels, seed=0).double()
+        method = build_method(config, BuildContext(suite.tap_channels, 0)).double()
         suite.model.zero_grad()
         taps = {task: {"features": tap} for task, tap in suite.network(images).taps.items()}
         value = sum(method.extra_losses(taps, {}, {}, 0).values())

@@ -152,7 +152,8 @@ def table(
     name: Annotated[
         str,
         typer.Argument(
-            help="table2, table4, table5, tableB1, tableB2, comparison, alignment_options or gap_sweep"
+            help="table2, table4, table5, tableB1, tableB2, comparison, alignment_options, compute_matched, "
+            "weights_nuscenes, weights_nyuv2 or gap_sweep"
         ),
     ],
     scale: Scale = None,
@@ -169,7 +170,10 @@ def table(
 
 @app.command()
 def figure(
-    name: Annotated[str, typer.Argument(help="figure6, figure7, collapse or learning_curves")],
+    name: Annotated[
+        str,
+        typer.Argument(help="figure6, figure7, collapse, learning_curves, rivals_nuscenes or rivals_nyuv2"),
+    ],
     scale: Scale = None,
     seeds: Annotated[
         list[int] | None, typer.Option(help="training seeds (default: those of config.yaml)")

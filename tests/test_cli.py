@@ -24,7 +24,6 @@ def test_help_names_every_verb() -> None:
     ("arguments", "message"),
     [
         (("train", "--run", "nothing", "--scale", "smoke"), "has no run `nuscenes.nothing`"),
-        (("train", "--run", "mtpsl", "--scale", "smoke"), "declared but its method does not exist"),
         (("train", "--run", "full", "--scale", "vast"), "no scale `vast`"),
         (("table", "table9", "--scale", "smoke"), "no table `table9`"),
         (("data", "--scale", "smoke", "--world", "atlantis"), "no world `atlantis`"),

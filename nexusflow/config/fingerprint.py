@@ -15,6 +15,9 @@ __all__ = ["PAPER_MODULES", "QUALITATIVE_MODULES", "code_fingerprint", "module_f
 PAPER_MODULES: dict[str, tuple[str, ...]] = {
     "table2": ("nexusflow.paper.table2",),
     "alignment_options": ("nexusflow.paper.table2",),
+    "compute_matched": ("nexusflow.paper.table2",),
+    "weights_nuscenes": ("nexusflow.paper.table2",),
+    "weights_nyuv2": ("nexusflow.paper.table4",),
     "table4": ("nexusflow.paper.table4",),
     "table5": ("nexusflow.paper.table5",),
     "tableB1": ("nexusflow.paper.table_b",),
@@ -23,6 +26,8 @@ PAPER_MODULES: dict[str, tuple[str, ...]] = {
     "gap_sweep": ("nexusflow.paper.gap_sweep",),
     "collapse": ("nexusflow.paper.collapse",),
     "learning_curves": ("nexusflow.paper.learning_curves",),
+    "rivals_nuscenes": ("nexusflow.paper.learning_curves",),
+    "rivals_nyuv2": ("nexusflow.paper.learning_curves",),
     "figure6": ("nexusflow.paper.figure6",),
     "figure7": ("nexusflow.paper.figure7",),
 }

@@ -39,8 +39,11 @@ def runs_behind(paper: PaperConfig, output: str) -> list[RunReference]:
     elif output == "gap_sweep":
         points = paper.gap_sweep.points
         found = [RunReference("nuscenes", run) for point in points for run in (point.full, point.baseline)]
-    elif output in ("collapse", "learning_curves"):
-        found = [RunReference("nuscenes", label.run) for label in getattr(paper, output).runs]
+    elif output == "collapse":
+        found = [RunReference("nuscenes", label.run) for label in paper.collapse.runs]
+    elif output in ("learning_curves", "rivals_nuscenes", "rivals_nyuv2"):
+        part = getattr(paper, output)
+        found = [RunReference(part.suite, label.run) for label in part.runs]
     elif output == "figure6":
         found = [
             RunReference("nuscenes", label.run) for label in (paper.figure6.baseline, paper.figure6.ours)

@@ -85,12 +85,15 @@ def _methods(name: str, configuration: Configuration, layout: Layout, seeds: lis
     )
 
 
-def _table4(configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+def _dense_methods(name: str, configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+    """Write a table with one method per row, on NYUv2."""
     from nexusflow.paper.table4 import write_table4
 
-    part, base = configuration.paper.table4, layout.base
+    part = getattr(configuration.paper, name)
     rows, context = _rows(part, configuration, layout, seeds), _dense_context(configuration, seeds)
-    write_table4(rows, context, base / "table4.csv", base / "table4.md", part.title, part.paper_table)
+    write_table4(
+        rows, context, layout.base / f"{name}.csv", layout.base / f"{name}.md", part.title, part.paper_table
+    )
 
 
 def _table5(configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
@@ -164,11 +167,11 @@ def _gap_sweep(configuration: Configuration, layout: Layout, seeds: list[int]) -
     )
 
 
-def _logged(layout: Layout, labels: tuple[RunLabel, ...], seeds: list[int]) -> list[LoggedRun]:
+def _logged(
+    layout: Layout, labels: tuple[RunLabel, ...], seeds: list[int], suite: str = "nuscenes"
+) -> list[LoggedRun]:
     return [
-        LoggedRun(
-            x.run, x.label, tuple(layout.checkpoint("nuscenes", x.run, seed) / "log.csv" for seed in seeds)
-        )
+        LoggedRun(x.run, x.label, tuple(layout.checkpoint(suite, x.run, seed) / "log.csv" for seed in seeds))
         for x in labels
     ]
 
@@ -190,18 +193,21 @@ def _collapse(configuration: Configuration, layout: Layout, seeds: list[int]) ->
     write_collapse(runs, _figure_paths(layout, "collapse"), style.dpi, source, style.width_in)
 
 
-def _learning_curves(configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+def _learning_curves(name: str, configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+    """Draw curves of the training logs of one suite."""
     from nexusflow.paper.learning_curves import write_learning_curves
 
-    part = configuration.paper.learning_curves
+    part = getattr(configuration.paper, name)
+    context = _context if part.suite == "nuscenes" else _dense_context
     write_learning_curves(
-        _logged(layout, part.runs, seeds),
-        _figure_paths(layout, "learning_curves"),
+        _logged(layout, part.runs, seeds, part.suite),
+        _figure_paths(layout, name),
         panels=part.panels,
         smoothing=part.smoothing,
         dpi=configuration.paper.style.dpi,
         width_in=configuration.paper.style.width_in,
-        source=_source(configuration, seeds),
+        source=context(configuration, seeds).source(),
+        title=part.title,
     )
 
 
@@ -236,7 +242,10 @@ def _figure7(configuration: Configuration, layout: Layout, seeds: list[int]) -> 
 _TABLES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
     "table2": partial(_methods, "table2"),
     "alignment_options": partial(_methods, "alignment_options"),
-    "table4": _table4,
+    "compute_matched": partial(_methods, "compute_matched"),
+    "weights_nuscenes": partial(_methods, "weights_nuscenes"),
+    "weights_nyuv2": partial(_dense_methods, "weights_nyuv2"),
+    "table4": partial(_dense_methods, "table4"),
     "table5": _table5,
     "tableB1": partial(_table_b, "tableB1"),
     "tableB2": partial(_table_b, "tableB2"),
@@ -247,7 +256,9 @@ _FIGURES = {
     "figure6": _figure6,
     "figure7": _figure7,
     "collapse": _collapse,
-    "learning_curves": _learning_curves,
+    "learning_curves": partial(_learning_curves, "learning_curves"),
+    "rivals_nuscenes": partial(_learning_curves, "rivals_nuscenes"),
+    "rivals_nyuv2": partial(_learning_curves, "rivals_nyuv2"),
 }
 
 
@@ -257,7 +268,7 @@ def write_table(configuration: Configuration, layout: Layout, name: str, seeds: 
     Args:
         configuration: configuration of the scale.
         layout: where files lie.
-        name: table2, table4, table5, tableB1, tableB2, alignment_options, comparison or gap_sweep.
+        name: a key of `_TABLES`.
         seeds: training seeds.
 
     Raises:
@@ -274,7 +285,7 @@ def draw_figure(configuration: Configuration, layout: Layout, name: str, seeds: 
     Args:
         configuration: configuration of the scale.
         layout: where files lie.
-        name: figure6, figure7, collapse or learning_curves.
+        name: a key of `_FIGURES`.
         seeds: training seeds.
 
     Raises:

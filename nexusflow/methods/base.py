@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from nexusflow.alignment import Tap
+from nexusflow.alignment.taps import Tap
 from nexusflow.core.views import CanvasSpec, DenseView, ViewPlan
 
 __all__ = ["BuildContext", "Method", "ParameterGroup"]

@@ -4,6 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from nexusflow.methods.jtr_config import JTRConfig
+from nexusflow.methods.mtpsl_config import MTPSLConfig
 from nexusflow.methods.nexusflow_config import NexusFlowConfig
 from nexusflow.methods.section import MethodSection
 
@@ -18,4 +20,6 @@ class SupervisedConfig(MethodSection):
     name: Literal["supervised"] = Field(default="supervised", description="Method.")
 
 
-MethodConfig = Annotated[SupervisedConfig | NexusFlowConfig, Field(discriminator="name")]
+MethodConfig = Annotated[
+    SupervisedConfig | NexusFlowConfig | MTPSLConfig | JTRConfig, Field(discriminator="name")
+]

@@ -178,6 +178,8 @@ class CollapseConfig(_Section):
 class LearningCurvesConfig(_Section):
     """Training losses over steps."""
 
+    title: str = Field("Training losses", description="Title above the figure.")
+    suite: Literal["nuscenes", "nyuv2"] = Field("nuscenes", description="Suite that the runs belong to.")
     runs: tuple[RunLabel, ...] = Field(min_length=1, description="Runs to show.")
     panels: dict[str, str] = Field(
         default={
@@ -247,10 +249,21 @@ class PaperConfig(_Section):
     alignment_options: MethodTableConfig = Field(
         description="Ours with what prevents a collapse, and without gradient; not in the paper."
     )
+    compute_matched: MethodTableConfig = Field(
+        description="Every method with as many training steps as the two stages of ours; not in the paper."
+    )
+    weights_nuscenes: MethodTableConfig = Field(
+        description="MTPSL and JTR with other weights of their losses; not in the paper."
+    )
+    weights_nyuv2: DenseTableConfig = Field(
+        description="MTPSL and JTR with other weights of their losses; not in the paper."
+    )
     comparison: ComparisonConfig = Field(description="What the alignment changed.")
     gap_sweep: GapSweepConfig = Field(description="How much the domain gap costs.")
     collapse: CollapseConfig = Field(description="Does the alignment collapse?")
     learning_curves: LearningCurvesConfig = Field(description="Training losses.")
+    rivals_nuscenes: LearningCurvesConfig = Field(description="Losses and latents of MTPSL and JTR.")
+    rivals_nyuv2: LearningCurvesConfig = Field(description="Losses and latents of MTPSL and JTR, NYUv2.")
     figure6: Figure6Config = Field(description="Qualitative comparison.")
     table4: DenseTableConfig = Field(description="Table 4.")
     table5: CostTableConfig = Field(description="Table 5.")

@@ -60,6 +60,7 @@ def draw_learning_curves(
     smoothing: int = 5,
     source: str = "",
     width_in: float = 12.0,
+    title: str = "Training losses",
 ) -> Figure:
     """Draw training losses over steps.
 
@@ -69,6 +70,7 @@ def draw_learning_curves(
         smoothing: window of the running mean, in rows of the log.
         source: scale, data and seeds, written below the title.
         width_in: width of the figure, inches.
+        title: title of the figure.
 
     Returns:
         One panel per loss; line = mean over seeds, band = range over seeds.
@@ -88,12 +90,12 @@ def draw_learning_curves(
         rows = max(1, math.ceil(len(curves) / columns))
         fig = new_figure(width_in, 0.9 + 3.2 * rows)
         grid = fig.subplots(rows, columns, squeeze=False)
-        for axes, (title, by_run) in zip(grid.flat, curves.items(), strict=False):
+        for axes, (panel, by_run) in zip(grid.flat, curves.items(), strict=False):
             for run, series in by_run.items():
                 draw_over_seeds(axes, series, colours[run], window=smoothing)
             if _is_wide([curve for series in by_run.values() for curve in series]):
                 axes.set_yscale("log")
-            axes.set_title(title)
+            axes.set_title(panel)
             axes.set_xlabel("training step")
             tidy(axes)
         for axes in grid.flat[len(curves) :]:
@@ -104,7 +106,7 @@ def draw_learning_curves(
             Line2D([], [], color=colours[run.run], label=run.label + ("" if run.logs else " (not yet run)"))
             for run in runs
         ]
-        heading(fig, "Training losses", source)
+        heading(fig, title, source)
         fig.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
     return fig
 
@@ -117,6 +119,7 @@ def write_learning_curves(
     dpi: int = 200,
     source: str = "",
     width_in: float = 12.0,
+    title: str = "Training losses",
 ) -> None:
     """Draw training losses and save them.
 
@@ -128,8 +131,9 @@ def write_learning_curves(
         dpi: dots per inch of the PNG.
         source: scale, data and seeds, written below the title.
         width_in: width of the figure, inches.
+        title: title of the figure.
 
     Raises:
         UserError: if a log is malformed.
     """
-    save_figure(draw_learning_curves(runs, panels, smoothing, source, width_in), figure_paths, dpi)
+    save_figure(draw_learning_curves(runs, panels, smoothing, source, width_in, title), figure_paths, dpi)

@@ -26,7 +26,7 @@ def make_deterministic(seed: int, threads: int) -> None:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     # Nothing here reads memory it has not written, and filling every new tensor takes time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def resolve_precision(precision: str) -> str:

@@ -9,6 +9,11 @@ from nexusflow.config.fingerprint import (
     module_fingerprint,
 )
 from nexusflow.config.workflow import FIGURES, TABLES
+from nexusflow.methods.config import SupervisedConfig
+from nexusflow.methods.jtr_config import JTRConfig
+from nexusflow.methods.mtpsl_config import MTPSLConfig
+from nexusflow.methods.nexusflow_config import NexusFlowConfig
+from nexusflow.methods.section import MethodSection
 
 SOURCE = '"""One."""\n\n\ndef area(side):\n    """Square."""\n    return side * side  # plain\n'
 
@@ -39,9 +44,28 @@ def test_a_suite_does_not_depend_on_the_other() -> None:
     assert not {module for module in rooms if module.startswith(("nexusflow.bev", "nexusflow.data.nuscenes"))}
 
 
+def _upstream_of_training(method: MethodSection, suite: str = "nyuv2") -> set[str]:
+    modules = BINDINGS[suite].training_modules(method)
+    return set(modules).union(*(_import_graph().find_upstream_modules(module) for module in modules))
+
+
 def test_plots_do_not_retrain_and_losses_do() -> None:
-    upstream = _import_graph().find_upstream_modules("nexusflow.training.run")
-    assert "nexusflow.alignment.losses" in upstream
+    upstream = _upstream_of_training(NexusFlowConfig(), "nuscenes")
+    assert {"nexusflow.alignment.losses", "nexusflow.bev.tracking.losses"} <= upstream
     assert not {
         module for module in upstream if module.startswith(("nexusflow.paper", "nexusflow.evaluation"))
     }
+
+
+def test_a_run_depends_on_its_own_method_only() -> None:
+    own = {
+        "supervised": ("nexusflow.methods.supervised", SupervisedConfig()),
+        "nexusflow": ("nexusflow.alignment.coupling", NexusFlowConfig()),
+        "mtpsl": ("nexusflow.methods.pair_network", MTPSLConfig()),
+        "jtr": ("nexusflow.methods.joint_network", JTRConfig()),
+    }
+    for name, (module, section) in own.items():
+        upstream = _upstream_of_training(section)
+        assert module in upstream
+        assert not {other for key, (other, _) in own.items() if key != name} & upstream
+        assert ("nexusflow.suites.nyuv2.canvases" in upstream) == section.needs_canvases

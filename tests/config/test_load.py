@@ -14,7 +14,7 @@ def test_every_shipped_run_resolves(config_folder: Path, scale: str) -> None:
     configuration.check()
     assert configuration.resolve("nuscenes", "nexusflow_two_stage").init == "baseline"
     assert configuration.resolve("nuscenes", "nexusflow_two_stage").training.freeze_encoder
-    assert configuration.row("nuscenes", "mtpsl").is_declared_only
+    assert {configuration.resolve(suite, "jtr").method.name for suite in ("nuscenes", "nyuv2")} == {"jtr"}
     centre, full = configuration.resolve("nyuv2", "nexusflow_centre"), configuration.resolve("nyuv2", "full")
     assert (centre.partition, centre.method.depth, full.partition) == ("clusters_sdn", 4, "full")
 
@@ -27,6 +27,15 @@ def test_the_full_scale_has_the_published_networks(config_folder: Path) -> None:
     assert (run.training.batch_size, run.training.clip_norm) == (2, None)
     with pytest.raises(UserError, match=r"full\.yaml has no section `nuscenes`"):
         configuration.resolve("nuscenes", "full")
+
+
+def test_a_declared_run_has_no_method_yet(config_folder: Path) -> None:
+    path = config_folder / "experiments.yaml"
+    path.write_text(path.read_text() + "  someday: { note: only declared }\n")
+    configuration = load_configuration(config_folder, "smoke")
+    assert configuration.row("nyuv2", "someday").is_declared_only
+    with pytest.raises(UserError, match=r"`nyuv2\.someday` is declared but its method does not exist"):
+        configuration.resolve("nyuv2", "someday")
 
 
 def test_worlds_differ_in_what_they_say_only(config_folder: Path) -> None:
@@ -63,7 +72,7 @@ def change(path: Path, old: str, new: str) -> None:
         ("experiments.yaml", "nuscenes:", "nuscenses:", "key `nuscenses` is no suite"),
         ("experiments.yaml", "partition: onelabel", "partition: s_geo", "nyuv2.baseline_onelabel.partition"),
         ("scales/embedded.yaml", "tap: N1", "tap: N2", "needs network mtan"),
-        ("scales/embedded.yaml", "validate_every: 200", "validate_every: 30", "multiple of log_every"),
+        ("scales/embedded.yaml", "validate_every: 220", "validate_every: 30", "multiple of log_every"),
     ],
 )
 def test_a_mistake_is_one_sentence(config_folder: Path, file: str, old: str, new: str, message: str) -> None:

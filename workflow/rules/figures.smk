@@ -20,22 +20,24 @@ rule collapse:
         " {params.seeds} 2>&1 | tee {log:q}"
 
 
-rule learning_curves:
+rule curves:
     input:
-        lambda w: pipeline.log_inputs("learning_curves", w.scale),
+        lambda w: pipeline.log_inputs(w.curves, w.scale),
     output:
-        "results/{scale}/learning_curves.png",
-        "results/{scale}/learning_curves.pdf",
+        "results/{scale}/{curves}.png",
+        "results/{scale}/{curves}.pdf",
     log:
-        "results/{scale}/logs/paper/learning_curves.log",
+        "results/{scale}/logs/paper/{curves}.log",
+    wildcard_constraints:
+        curves="learning_curves|rivals_nuscenes|rivals_nyuv2",
     conda:
         "../../environment.yml"
     params:
-        settings=lambda w: pipeline.paper_settings("learning_curves", w),
+        settings=lambda w: pipeline.paper_settings(w.curves, w),
         seeds=pipeline.seed_options,
-        code=pipeline.paper_code("learning_curves"),
+        code=lambda w: pipeline.paper_code(w.curves),
     shell:
-        "nexusflow figure learning_curves --scale {wildcards.scale}"
+        "nexusflow figure {wildcards.curves} --scale {wildcards.scale}"
         " {params.seeds} 2>&1 | tee {log:q}"
 
 

@@ -40,7 +40,7 @@ class SuiteBinding(ABC):
         Returns:
             Module names.
         """
-        canvases = self.modules["canvases"] if method.needs_canvases else ()
+        canvases = self.modules.get("canvases", ()) if method.needs_canvases else ()
         return (*self.modules["train"], method.module, *canvases)
 
     @abstractmethod

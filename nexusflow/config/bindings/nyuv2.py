@@ -26,6 +26,7 @@ class NYUv2Binding(SuiteBinding):
         "partition": ("nexusflow.data.nyuv2.partition",),
         "partition_report": ("nexusflow.analysis.cluster_gap",),
         "train": ("nexusflow.training.run", "nexusflow.suites.nyuv2.suite"),
+        "canvases": ("nexusflow.suites.nyuv2.canvases",),
         "predict": ("nexusflow.suites.nyuv2.predict",),
         "evaluate": ("nexusflow.evaluation.dense",),
         "reference": ("nexusflow.evaluation.dense_reference",),
@@ -93,7 +94,13 @@ class NYUv2Binding(SuiteBinding):
         resolved = self._run(config, run)
         plan = ImagePlan(resolved.training.batch_size, seed, resolved.training.augmentation)
         partition = read_image_partition(layout.partition(self.name, resolved.world, resolved.partition))
-        return NYUv2Suite(self._open_cache(layout, resolved.world), partition, resolved.model, plan)
+        cache = self._open_cache(layout, resolved.world)
+        canvases = None
+        if resolved.method.needs_canvases:
+            from nexusflow.suites.nyuv2.canvases import ImageCanvases
+
+            canvases = ImageCanvases(resolved.model, cache, partition)
+        return NYUv2Suite(cache, partition, resolved.model, plan, canvases)
 
     def predict(self, config: Configuration, layout: Layout, run: str, seed: int) -> None:
         """See `SuiteBinding.predict`."""

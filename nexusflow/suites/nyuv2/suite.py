@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -15,17 +15,26 @@ from torch import nn
 
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import sha256_json
+from nexusflow.core.views import CanvasSpec, DenseView, ViewPlan
 from nexusflow.data.nyuv2.augment import random_scale_crop
 from nexusflow.data.nyuv2.batch import DenseBatch, collate_images
 from nexusflow.data.nyuv2.cache import NYUv2Cache
 from nexusflow.data.nyuv2.sampler import ImageSampler
 from nexusflow.dense.config import DenseModelConfig
 from nexusflow.dense.losses import dense_losses
-from nexusflow.dense.model import DenseModel, build_dense_model
+from nexusflow.dense.model import DenseModel, DenseOutput, build_dense_model
 from nexusflow.suites.base import StepResult, Suite
 from nexusflow.suites.nyuv2.predict import score_model
 
-__all__ = ["TASKS", "ImagePlan", "NYUv2Suite", "architecture_of", "build_model"]
+__all__ = [
+    "TASKS",
+    "ImagePlan",
+    "ImageViewMaker",
+    "NYUv2Suite",
+    "ViewedBatch",
+    "architecture_of",
+    "build_model",
+]
 
 TASKS = ("segmentation", "depth", "normal")
 
@@ -43,6 +52,57 @@ class ImagePlan:
     batch_size: int
     seed: int
     augmentation: Literal["none", "scale_crop"] = "none"
+
+
+@dataclass(frozen=True)
+class ViewedBatch:
+    """A batch and further views of its images.
+
+    Attributes:
+        first: the view that the task losses see.
+        extra: the others.
+    """
+
+    first: DenseBatch
+    extra: tuple[DenseBatch, ...]
+
+
+class ImageViewMaker(Protocol):
+    """Makes further views of a batch and shows them to a method, as `nexusflow.suites.nyuv2.canvases` does.
+
+    A protocol, so that a run of a method without canvases does not depend on that code.
+
+    Attributes:
+        spec: what the canvases look like.
+    """
+
+    spec: CanvasSpec
+
+    def make_views(self, batch: DenseBatch, plan: ViewPlan, seed: int, step: int) -> ViewedBatch:
+        """Make the views that a method wants of a step's batch.
+
+        Args:
+            batch: what the task losses would see without further views, hidden labels already removed.
+            plan: the views wanted.
+            seed: the run's seed.
+            step: step number from 0.
+
+        Returns:
+            As many further views as the plan names; a function of the arguments.
+        """
+        ...
+
+    def show(self, output: DenseOutput, batch: DenseBatch) -> DenseView:
+        """Show what the model says about a view beside the view's labels.
+
+        Args:
+            output: the model's output for the view.
+            batch: the view.
+
+        Returns:
+            Canvases of the size of the images, on the model's device.
+        """
+        ...
 
 
 def build_model(config: DenseModelConfig, seed: int) -> DenseModel:
@@ -73,6 +133,24 @@ def architecture_of(config: DenseModelConfig) -> str:
     return sha256_json(config.model_dump(mode="json"))
 
 
+def _split_views(output: DenseOutput, count: int) -> list[DenseOutput]:
+    """Outputs per view of a pass over several; a single view is left as it is, to the byte."""
+    if count == 1:
+        return [output]
+    outputs = {task: x.chunk(count) for task, x in output.outputs.items()}
+    taps = {task: x.chunk(count) for task, x in output.taps.items()}
+    bottleneck, last = output.bottleneck_BCHW.chunk(count), output.last_BCHW.chunk(count)
+    return [
+        DenseOutput(
+            outputs={task: parts[view] for task, parts in outputs.items()},
+            taps={task: parts[view] for task, parts in taps.items()},
+            bottleneck_BCHW=bottleneck[view],
+            last_BCHW=last[view],
+        )
+        for view in range(count)
+    ]
+
+
 class NYUv2Suite(Suite):
     """The NYUv2 suite under one partition.
 
@@ -81,11 +159,14 @@ class NYUv2Suite(Suite):
         partition: task → which training images may show its labels, bool (N,).
         model_config: the model section of a scale.
         plan: how images are drawn.
+        canvases: makes further views for methods that compare predictions with labels.
 
     Raises:
         UserError: if the partition table has another number of images than the data.
     """
 
+    name = "nyuv2"
+    canvases: ImageViewMaker | None
     score_directions = {"Seg IoU": 1, "Depth aErr": -1, "Norm mErr": -1}  # noqa: RUF012
 
     def __init__(
@@ -94,6 +175,7 @@ class NYUv2Suite(Suite):
         partition: Mapping[str, np.ndarray],
         model_config: DenseModelConfig,
         plan: ImagePlan,
+        canvases: ImageViewMaker | None = None,
     ) -> None:
         for task in TASKS:
             if len(partition[task]) != cache.num_train:
@@ -103,6 +185,7 @@ class NYUv2Suite(Suite):
                 )
         self.cache = cache
         self.plan = plan
+        self.canvases = canvases
         self.network = build_model(model_config, plan.seed)
         self.model = self.network
         self.architecture = architecture_of(model_config)
@@ -110,7 +193,7 @@ class NYUv2Suite(Suite):
         self.sampler = ImageSampler(cache.num_train, plan.batch_size, plan.seed)
         self._partition = partition
 
-    def batch(self, step: int) -> DenseBatch:
+    def batch(self, step: int) -> DenseBatch | ViewedBatch:
         """Load the images of a step, with hidden labels removed; see `Suite.batch`."""
         indices = self.sampler.indices_at(step)
         visible = {task: [bool(self._partition[task][index]) for index in indices] for task in TASKS}
@@ -118,24 +201,35 @@ class NYUv2Suite(Suite):
         if self.plan.augmentation == "scale_crop":
             generator = np.random.Generator(np.random.PCG64([self.plan.seed, step, 1]))
             batch = random_scale_crop(batch, generator)
-        return batch
+        if self.view_plan is None:
+            return batch
+        assert self.canvases is not None, "see provide_views"
+        return self.canvases.make_views(batch, self.view_plan, self.plan.seed, step)
 
-    def forward(self, batch: DenseBatch, step: int, single_frame: bool) -> StepResult:
-        """Run the model and its losses on a batch of images; see `Suite.forward`."""
+    def forward(self, batch: DenseBatch | ViewedBatch, step: int, single_frame: bool) -> StepResult:
+        """Run the model on all views of a batch, and its losses on the first; see `Suite.forward`."""
+        if isinstance(batch, DenseBatch):
+            batch = ViewedBatch(batch, ())
         device = next(self.model.parameters()).device
-        images_B3HW = batch.images_B3HW.to(device, memory_format=torch.channels_last)
-        output = self.network(images_B3HW)
-        visible = {task: batch.visible[task].to(device) for task in TASKS}
+        # One pass, so that batch statistics are those of all views, as published.
+        images_B3HW = torch.cat([view.images_B3HW for view in (batch.first, *batch.extra)])
+        output = self.network(images_B3HW.to(device, memory_format=torch.channels_last))
+        first, *extra = _split_views(output, 1 + len(batch.extra))
+        visible = {task: batch.first.visible[task].to(device) for task in TASKS}
         with torch.autocast(device.type, enabled=False):
             losses = dense_losses(
-                {task: value.float() for task, value in output.outputs.items()},
-                batch.labels_BHW.to(device),
-                batch.depth_B1HW.to(device),
-                batch.normals_B3HW.to(device),
+                {task: value.float() for task, value in first.outputs.items()},
+                batch.first.labels_BHW.to(device),
+                batch.first.depth_B1HW.to(device),
+                batch.first.normals_B3HW.to(device),
                 visible,
             )
-        taps = {task: {"features": tap_BCHW} for task, tap_BCHW in output.taps.items()}
-        return StepResult(losses=losses, outputs=output.outputs, taps=taps, visible=visible)
+        taps = {task: {"features": tap_BCHW} for task, tap_BCHW in first.taps.items()}
+        result = StepResult(losses=losses, outputs=first.outputs, taps=taps, visible=visible)
+        if extra:
+            assert self.canvases is not None, "see provide_views"
+            result.views = [self.canvases.show(*pair) for pair in zip(extra, batch.extra, strict=True)]
+        return result
 
     def freeze_encoder(self) -> None:
         """Freeze the shared encoder (phase 2); see `Suite.freeze_encoder`."""

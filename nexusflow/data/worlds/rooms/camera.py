@@ -81,7 +81,7 @@ def choose_camera(room: Room, style: RoomStyle, rng: np.random.Generator) -> Cam
     aim = rng.normal(0, 0.16, 2) * (room.width, room.depth)
     # People hold a camera roughly square to the walls.
     square = np.round(np.arctan2(aim[0] - x, -(aim[1] - z)) / (np.pi / 2)) * (np.pi / 2)
-    yaw = float(square + np.radians(rng.normal(0, 9)))
-    pitch = np.radians(style.pitch_deg + rng.normal(0, 4))
+    yaw = float(square + np.radians(rng.normal(0, 7)))
+    pitch = np.radians(style.pitch_deg + rng.normal(0, 3))
     height = float(np.clip(style.camera_m + rng.normal(0, 0.1), 0.9, room.height - 0.4))
     return _pose(np.array([x, height, z]), yaw, float(pitch))

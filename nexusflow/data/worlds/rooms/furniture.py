@@ -80,22 +80,22 @@ def table(
     width, depth = float(rng.uniform(0.9, 1.6)), float(rng.uniform(0.55, 0.85))
     height = float(rng.uniform(0.38, 0.46)) if low else float(rng.uniform(0.70, 0.76))
     wood = _wood(style.table_wood, rng)
-    b.add(BOX, (0, height - 0.02, 0), (width, 0.05, depth), "table", wood, at.yaw, at.foot)
+    b.add(BOX, (0, height - 0.04, 0), (width, 0.09, depth), "table", wood, at.yaw, at.foot)
     for x in (-1, 1):
         for z in (-1, 1):
             centre = (x * (width / 2 - 0.05), (height - 0.04) / 2, z * (depth / 2 - 0.05))
-            b.add(BOX, centre, (0.06, height - 0.04, 0.06), "table", wood, at.yaw, at.foot)
+            b.add(BOX, centre, (0.09, height - 0.04, 0.09), "table", wood, at.yaw, at.foot)
     return width, depth, height
 
 
 def chair(b: SolidsBuilder, at: Place, style: RoomStyle, rng: np.random.Generator) -> tuple[float, float]:
     """Add a chair; returns its width and depth in metres."""
     seat, frame = _cloth(style.seat, rng), _wood(style.seat, rng)
-    b.add(BOX, (0, 0.45, 0), (0.44, 0.06, 0.44), "chair", seat, at.yaw, at.foot)
-    b.add(BOX, (0, 0.70, -0.20), (0.44, 0.50, 0.05), "chair", seat, at.yaw, at.foot)
+    b.add(BOX, (0, 0.45, 0), (0.46, 0.10, 0.46), "chair", seat, at.yaw, at.foot)
+    b.add(BOX, (0, 0.70, -0.20), (0.46, 0.56, 0.07), "chair", seat, at.yaw, at.foot)
     for x in (-0.19, 0.19):
         for z in (-0.19, 0.19):
-            b.add(CYLINDER, (x, 0.21, z), (0.04, 0.42, 0.04), "chair", frame, at.yaw, at.foot)
+            b.add(CYLINDER, (x, 0.21, z), (0.07, 0.42, 0.07), "chair", frame, at.yaw, at.foot)
     return 0.5, 0.5
 
 
@@ -125,7 +125,8 @@ def _books(
     while x < high - 0.12:
         run = float(rng.uniform(0.12, min(0.45, high - x)))
         height = float(rng.uniform(0.19, 0.29))
-        first, second = rng.uniform(0.08, 0.75, 3), rng.uniform(0.08, 0.75, 3)
+        first = rng.permutation(np.array([0.75, 0.1, 0.1]) + rng.uniform(-0.05, 0.2, 3))
+        second = np.full(3, 0.9) - rng.uniform(0, 0.15)
         material = Material(tuple(first.tolist()), tuple(second.tolist()), "spines", 0.035)
         centre = (x + run / 2, shelf_y + height / 2, z)
         b.add(BOX, centre, (run, height, 0.18), "books", material, at.yaw, at.foot)
@@ -181,23 +182,25 @@ def clutter(
     """
     for _ in range(count):
         x, z = float(rng.uniform(-0.4, 0.4)) * size[0], float(rng.uniform(-0.35, 0.35)) * size[1]
-        colour = _vary(style.accent, rng, 0.2)
+        colour = _vary(style.accent, rng, 0.1)
         kind = rng.random()
         if kind < 0.28:
             _books(b, at, rng, x, x + 0.35, y, z)
         elif kind < 0.5:
-            height = float(rng.uniform(0.12, 0.3))
+            height = float(rng.uniform(0.2, 0.36))
             material = Material(colour, gloss=0.4)
-            b.add(CYLINDER, (x, y + height / 2, z), (0.1, height, 0.1), "objects", material, at.yaw, at.foot)
+            b.add(
+                CYLINDER, (x, y + height / 2, z), (0.16, height, 0.16), "objects", material, at.yaw, at.foot
+            )
         elif kind < 0.68:
             b.add(
-                CYLINDER, (x, y + 0.13, z), (0.05, 0.26, 0.05), "objects", Material(colour), at.yaw, at.foot
+                CYLINDER, (x, y + 0.13, z), (0.08, 0.26, 0.08), "objects", Material(colour), at.yaw, at.foot
             )
-            shade = Material((0.95, 0.88, 0.7), light=0.5)
+            shade = Material((0.5, 0.95, 0.45), light=0.35)
             b.add(CYLINDER, (x, y + 0.36, z), (0.24, 0.2, 0.24), "objects", shade, at.yaw, at.foot)
         elif kind < 0.88:
             edge = float(rng.uniform(0.18, 0.38))
-            material = Material(colour, _vary(colour, rng, 0.2), "checker", 0.06)
+            material = Material(colour, _vary(colour, rng, 0.15), "checker", 0.06)
             b.add(BOX, (x, y + edge / 2, z), (edge, edge, edge), "objects", material, at.yaw, at.foot)
         else:
             b.add(ELLIPSOID, (x, y + 0.1, z), (0.2, 0.2, 0.2), None, Material(colour), at.yaw, at.foot)

@@ -22,7 +22,7 @@ from nexusflow.data.worlds.seeds import generator
 
 __all__ = ["RoomTask", "generate_rooms_world", "plan_tasks"]
 
-_FORMAT = 1  # raised whenever equal configs give other bytes than before
+_FORMAT = 2  # raised whenever equal configs give other bytes than before
 
 
 class RoomTask(NamedTuple):

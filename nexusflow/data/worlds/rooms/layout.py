@@ -90,7 +90,8 @@ def _hang(room: Room, style: RoomStyle, rng: np.random.Generator) -> None:
     for _ in range(_count(style.pictures, rng)):
         at = room.wall(int(rng.integers(4)), float(rng.uniform(-0.38, 0.38)), 0.0)
         size = (float(rng.uniform(0.5, 1.2)), float(rng.uniform(0.4, 0.85)))
-        first, second = rng.uniform(0.1, 0.9, 3), rng.uniform(0.1, 0.9, 3)
+        first = np.array([0.05, 0.50, 0.55]) + rng.uniform(-0.05, 0.2, 3)
+        second = np.array([0.75, 0.85, 0.85]) + rng.uniform(-0.2, 0.1, 3)
         canvas = Material(tuple(first.tolist()), tuple(second.tolist()), "painting", size[0] / 2)
         y = float(rng.uniform(1.35, 1.75))
         room.builder.add(BOX, (0, y, 0), (size[0], size[1], 0.05), "picture", canvas, at.yaw, at.foot)

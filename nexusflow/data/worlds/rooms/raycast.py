@@ -94,6 +94,15 @@ def _meet_round(ox, oy, oz, dx, dy, dz, hx, hy, hz, upright):  # type: ignore[no
 
 
 @numba.njit(cache=True)
+def _may_meet(wx, wy, wz, dx, dy, dz, hx, hy, hz):  # type: ignore[no-untyped-def]
+    """Whether a line passes through the sphere around a solid; `w` leads from the line to its centre."""
+    length2 = dx * dx + dy * dy + dz * dz
+    along = wx * dx + wy * dy + wz * dz
+    distance2 = wx * wx + wy * wy + wz * wz - along * along / length2
+    return distance2 <= 1.001 * (hx * hx + hy * hy + hz * hz)
+
+
+@numba.njit(cache=True)
 def _cast(origin_3, rays_P3, kind_N, centre_N3, half_N3, cos_N, sin_N):  # type: ignore[no-untyped-def]
     count = len(rays_P3)
     distance_P = np.full(count, np.inf)
@@ -102,6 +111,19 @@ def _cast(origin_3, rays_P3, kind_N, centre_N3, half_N3, cos_N, sin_N):  # type:
     face_P = np.zeros(count, np.int64)
     for p in range(count):
         for n in range(len(kind_N)):
+            hx, hy, hz = half_N3[n, 0], half_N3[n, 1], half_N3[n, 2]
+            if not _may_meet(
+                centre_N3[n, 0] - origin_3[0],
+                centre_N3[n, 1] - origin_3[1],
+                centre_N3[n, 2] - origin_3[2],
+                rays_P3[p, 0],
+                rays_P3[p, 1],
+                rays_P3[p, 2],
+                hx,
+                hy,
+                hz,
+            ):
+                continue
             c, s = cos_N[n], sin_N[n]
             ox, oy, oz = _local(
                 origin_3[0] - centre_N3[n, 0],
@@ -111,7 +133,6 @@ def _cast(origin_3, rays_P3, kind_N, centre_N3, half_N3, cos_N, sin_N):  # type:
                 s,
             )
             dx, dy, dz = _local(rays_P3[p, 0], rays_P3[p, 1], rays_P3[p, 2], c, s)
-            hx, hy, hz = half_N3[n, 0], half_N3[n, 1], half_N3[n, 2]
             axis, sign, cap = 0, 1.0, False
             if kind_N[n] == BOX:
                 distance, axis, sign = _meet_box(ox, oy, oz, dx, dy, dz, hx, hy, hz)
@@ -149,10 +170,25 @@ def _cast(origin_3, rays_P3, kind_N, centre_N3, half_N3, cos_N, sin_N):  # type:
 @numba.njit(cache=True)
 def _occluded(starts_P3, goal_3, kind_N, centre_N3, half_N3, cos_N, sin_N):  # type: ignore[no-untyped-def]
     hidden_P = np.zeros(len(starts_P3), np.bool_)
+    count, guess = len(kind_N), 1
     for p in range(len(starts_P3)):
         wx, wy, wz = goal_3[0] - starts_P3[p, 0], goal_3[1] - starts_P3[p, 1], goal_3[2] - starts_P3[p, 2]
-        # Solid 0 is the room itself, which hides nothing.
-        for n in range(1, len(kind_N)):
+        # Solid 0 is the room itself, which hides nothing. What hid the last point likely hides this one too.
+        for turn in range(count - 1):
+            n = 1 + (guess - 1 + turn) % (count - 1)
+            hx, hy, hz = half_N3[n, 0], half_N3[n, 1], half_N3[n, 2]
+            if not _may_meet(
+                centre_N3[n, 0] - starts_P3[p, 0],
+                centre_N3[n, 1] - starts_P3[p, 1],
+                centre_N3[n, 2] - starts_P3[p, 2],
+                wx,
+                wy,
+                wz,
+                hx,
+                hy,
+                hz,
+            ):
+                continue
             c, s = cos_N[n], sin_N[n]
             ox, oy, oz = _local(
                 starts_P3[p, 0] - centre_N3[n, 0],
@@ -162,13 +198,12 @@ def _occluded(starts_P3, goal_3, kind_N, centre_N3, half_N3, cos_N, sin_N):  # t
                 s,
             )
             dx, dy, dz = _local(wx, wy, wz, c, s)
-            hx, hy, hz = half_N3[n, 0], half_N3[n, 1], half_N3[n, 2]
             if kind_N[n] == BOX:
                 distance, _, _ = _meet_box(ox, oy, oz, dx, dy, dz, hx, hy, hz)
             else:
                 distance, _ = _meet_round(ox, oy, oz, dx, dy, dz, hx, hy, hz, kind_N[n] == CYLINDER)
             if 0 < distance < 0.97:
-                hidden_P[p] = True
+                hidden_P[p], guess = True, n
                 break
     return hidden_P
 

@@ -12,7 +12,7 @@ from nexusflow.data.worlds.rooms.camera import Camera, pixel_rays
 from nexusflow.data.worlds.rooms.layout import Room
 from nexusflow.data.worlds.rooms.primitives import Solids
 from nexusflow.data.worlds.rooms.raycast import Hits, cast_rays, occluded
-from nexusflow.data.worlds.rooms.sensor import sense_colour, sense_depth, sense_labels
+from nexusflow.data.worlds.rooms.sensor import sense_colour, sense_depth, sense_labels, sense_normals
 from nexusflow.data.worlds.rooms.style import RoomStyle
 from nexusflow.data.worlds.rooms.textures import paint
 
@@ -20,8 +20,8 @@ __all__ = ["render_view"]
 
 _SHADOW = 0.35
 # A lamp on the camera, up and to the left: surfaces of different orientation differ in brightness.
-_CAMERA_LAMP_3 = (-0.6, 0.35, 0.0)
-_CAMERA_LAMP_POWER = 0.55
+_CAMERA_LAMP_3 = (-0.9, 0.5, 0.0)
+_CAMERA_LAMP_POWER = 0.9
 
 
 def _albedo(solids: Solids, hits: Hits) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -107,11 +107,11 @@ def render_view(
     label_HW = solids.label_N[hits.solid_P].reshape(height, width)
     gloss_HW = np.array([m.gloss for m in solids.materials])[hits.solid_P].reshape(height, width)
     facing_P = -(hits.normal_P3 * rays_P3).sum(1) / np.linalg.norm(rays_P3, axis=1)
-    depth_HW, valid_HW = sense_depth(depth_HW, facing_P.reshape(height, width), gloss_HW, rng)
+    depth_HW, _ = sense_depth(depth_HW, facing_P.reshape(height, width), gloss_HW, rng)
     label_HW = sense_labels(label_HW, hits.solid_P.reshape(height, width), rng)
     return LabelledImage(
         image.astype(np.float32),
         label_HW.astype(np.int8),
         depth_HW.astype(np.float32)[..., None],
-        np.where(valid_HW[..., None], normal_HW3, 0.0).astype(np.float32),
+        sense_normals(normal_HW3, depth_HW).astype(np.float32),
     )

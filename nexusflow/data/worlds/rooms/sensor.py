@@ -8,11 +8,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
-__all__ = ["sense_colour", "sense_depth", "sense_labels"]
+__all__ = ["sense_colour", "sense_depth", "sense_labels", "sense_normals"]
 
 _BORDER = 0.012  # of the width
 _STEP = 0.08
 _GRAZING = 0.14
+_BENT = 0.9
 _TOO_NEAR_M = 0.35
 _TOO_FAR_M = 9.5
 # Automatic exposure brings this quantile of the light to this value, by this share of the way in stops.
@@ -75,6 +76,30 @@ def sense_depth(
     missing[:edge] = missing[-edge:] = True
     noisy = depth_HW + rng.normal(0, 1, depth_HW.shape) * 0.0025 * depth_HW**2
     return np.where(missing, 0.0, noisy), ~missing
+
+
+def sense_normals(normal_HW3: np.ndarray, depth_HW: np.ndarray) -> np.ndarray:
+    """Normals where a plane can be fitted to the depths around a pixel, as normals are found from depth.
+
+    Args:
+        normal_HW3: unit vectors of the surfaces.
+        depth_HW: sensed depth in metres, 0 = missing.
+
+    Returns:
+        Unit vectors; zero where depth is missing or one of the four neighbours lies on another surface.
+    """
+    known_HW = depth_HW > 0
+    for axis in (0, 1):
+        first, second = (
+            tuple(part if number == axis else slice(None) for number in (0, 1))
+            for part in (slice(None, -1), slice(1, None))
+        )
+        bent = (normal_HW3[first] * normal_HW3[second]).sum(-1) < _BENT
+        near, far = depth_HW[first], depth_HW[second]
+        apart = (near > 0) & (far > 0) & (abs(near - far) > _STEP * np.minimum(near, far))
+        known_HW[first] &= ~(bent | apart)
+        known_HW[second] &= ~(bent | apart)
+    return np.where(known_HW[..., None], normal_HW3, 0.0)
 
 
 def sense_labels(label_HW: np.ndarray, solid_HW: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -54,7 +54,8 @@ def test_every_class_occurs_in_both_splits(world: Path, images: list[LabelledIma
 def test_some_depth_is_missing_and_normals_with_it(images: list[LabelledImage]) -> None:
     valid = np.stack([image.depth_HW1[..., 0] > 0 for image in images])
     known = np.stack([(image.normal_HW3 != 0).any(-1) for image in images])
-    assert np.array_equal(valid, known)
+    # A normal needs depth around it as well.
+    assert not (known & ~valid).any() and 0.6 < known[valid].mean() < 0.99
     assert 0.6 < valid.mean() < 0.97
     assert all(image.depth_HW1[image.depth_HW1 > 0].min() > 0.3 for image in images)
 

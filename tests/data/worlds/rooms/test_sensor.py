@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nexusflow.data.worlds.rooms.sensor import sense_colour, sense_depth, sense_labels
+from nexusflow.data.worlds.rooms.sensor import sense_colour, sense_depth, sense_labels, sense_normals
 
 SHAPE = (60, 80)
 
@@ -40,3 +40,17 @@ def test_void_lies_on_outlines_only() -> None:
     seen = sense_labels(labels, labels, np.random.default_rng(0))
     void = seen == -1
     assert 0 < void[:, 39:41].mean() < 1 and not void[:, :38].any() and not void[:, 42:].any()
+
+
+def test_normals_are_known_inside_surfaces_only() -> None:
+    normals = np.zeros((*SHAPE, 3))
+    normals[:, :40], normals[:, 40:] = (0.0, 0.0, 1.0), (1.0, 0.0, 0.0)
+    depth = np.full(SHAPE, 2.0)
+    depth[30:] = 3.0  # a step in the depth of a surface of one direction
+    depth[:10, :10] = 0.0
+    known = sense_normals(normals, depth)
+    blank = ~known.any(-1)
+    assert blank[:, 39:41].all() and blank[29:31].all() and blank[:10, :10].all()
+    blank[:, 39:41] = blank[29:31] = blank[:10, :10] = False
+    assert not blank.any()
+    assert np.array_equal(known[20, 50], (1.0, 0.0, 0.0))

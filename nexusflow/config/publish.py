@@ -252,7 +252,7 @@ _TABLES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
     "comparison": _comparison,
     "gap_sweep": _gap_sweep,
 }
-_FIGURES = {
+_FIGURES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
     "figure6": _figure6,
     "figure7": _figure7,
     "collapse": _collapse,

@@ -20,6 +20,7 @@ from nexusflow.config.layout import Layout
 from nexusflow.config.load import load_configuration
 from nexusflow.data.nuscenes.cache import NuScenesCache
 from nexusflow.data.partition import read_partition
+from nexusflow.methods.base import BuildContext
 from nexusflow.methods.build import build_method
 from nexusflow.suites.nuscenes.suite import BatchPlan, NuScenesSuite
 from nexusflow.training.determinism import make_deterministic, resolve_precision
@@ -92,7 +93,7 @@ def main() -> None:
         partition = read_partition(layout.partition("nuscenes", run.world, run.partition))
         plan = BatchPlan(run.training.clip_length, run.training.batch_size, 0)
         suite = NuScenesSuite(cache, partition, run.model, plan)
-        method = build_method(run.method, suite.tap_channels, seed=0)
+        method = build_method(run.method, BuildContext(suite.tap_channels, 0))
         optimizer = torch.optim.AdamW(
             [*suite.model.parameters(), *method.parameters()], lr=1e-4, foreach=True
         )

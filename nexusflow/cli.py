@@ -187,13 +187,18 @@ def figure(
 
 
 @app.command()
-def snapshot(scale: Scale = None) -> None:
+def snapshot(
+    scale: Scale = None,
+    into: Annotated[
+        Path, typer.Option(help="folder; one of its own where runs of one suite are at hand only")
+    ] = Path("docs/results"),
+) -> None:
     """Copy the tables and figures of a scale to docs/results, with the provenance of their runs."""
     from nexusflow.paper.snapshot import write_snapshot
 
     _, layout = _load(scale)
     provenance = sorted((layout.base / "runs").glob("*/*/seed*/provenance.json"))
-    write_snapshot(layout.base, provenance, Path("docs/results"))
+    write_snapshot(layout.base, provenance, into)
 
 
 def main() -> None:

@@ -14,6 +14,10 @@ __all__ = ["PAPER_MODULES", "QUALITATIVE_MODULES", "code_fingerprint", "module_f
 
 PAPER_MODULES: dict[str, tuple[str, ...]] = {
     "table2": ("nexusflow.paper.table2",),
+    "table3": ("nexusflow.paper.table2",),
+    "tableA1": ("nexusflow.paper.table2",),
+    "tableA2": ("nexusflow.paper.table2",),
+    "alignment_settings": ("nexusflow.paper.table2",),
     "alignment_options": ("nexusflow.paper.table2",),
     "compute_matched": ("nexusflow.paper.table2",),
     "weights_nuscenes": ("nexusflow.paper.table2",),

@@ -239,11 +239,18 @@ def _figure7(configuration: Configuration, layout: Layout, seeds: list[int]) -> 
     )
 
 
+_METHOD_TABLES = (
+    "table2",
+    "table3",
+    "tableA1",
+    "tableA2",
+    "alignment_options",
+    "alignment_settings",
+    "compute_matched",
+    "weights_nuscenes",
+)
 _TABLES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
-    "table2": partial(_methods, "table2"),
-    "alignment_options": partial(_methods, "alignment_options"),
-    "compute_matched": partial(_methods, "compute_matched"),
-    "weights_nuscenes": partial(_methods, "weights_nuscenes"),
+    **{name: partial(_methods, name) for name in _METHOD_TABLES},
     "weights_nyuv2": partial(_dense_methods, "weights_nyuv2"),
     "table4": partial(_dense_methods, "table4"),
     "table5": _table5,

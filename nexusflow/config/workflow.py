@@ -19,12 +19,16 @@ __all__ = ["FIGURES", "TABLES", "Pipeline"]
 
 TABLES = (
     "table2",
+    "table3",
     "table4",
     "table5",
+    "tableA1",
+    "tableA2",
     "tableB1",
     "tableB2",
     "comparison",
     "alignment_options",
+    "alignment_settings",
     "compute_matched",
     "weights_nuscenes",
     "weights_nyuv2",
@@ -41,7 +45,9 @@ FIGURES = (
     "gap_sweep",
 )
 # These train many further models, so they are made when they are asked for by name only.
-_ON_REQUEST = ("gap_sweep", "compute_matched", "weights_nuscenes", "weights_nyuv2")
+_ON_REQUEST = ("gap_sweep", "alignment_settings", "compute_matched", "weights_nuscenes", "weights_nyuv2")
+# What their runs change is measured against runs of the other tables, which they share.
+_ABLATIONS = ("table3", "tableA1", "tableA2", "tableB1", "tableB2", "alignment_options")
 
 
 class Pipeline:
@@ -253,12 +259,12 @@ class Pipeline:
             files += self.prediction_files(wildcards.scale, item.suite, item.run, part.seed)
         return files
 
-    def _table_runs(self, suite: str) -> list[str]:
+    def _table_runs(self, suite: str, without: tuple[str, ...] = ()) -> list[str]:
         """Runs of a suite behind the tables that are made without being asked for by name."""
         found = [
             item.run
             for output in TABLES
-            if output not in _ON_REQUEST
+            if output not in (*_ON_REQUEST, *without)
             for item in runs_behind(self.main.paper, output)
             if item.suite == suite and item.run != "trivial"
         ]
@@ -271,12 +277,22 @@ class Pipeline:
         tables = [str(layout.partition(suite, run.world, run.partition)) for run in resolved]
         return list(dict.fromkeys(tables))
 
-    def stage_files(self, budget: str, suite: str) -> list[str]:
-        """Trained weights of the default scale's runs with one budget."""
-        runs = [run for run in self._table_runs(suite) if self.main.row(suite, run).budget == budget]
+    def stage_runs(self, stage: str, suite: str) -> list[str]:
+        """Runs that a stage of dvc.yaml trains: a budget of the main tables' runs, or `ablations`."""
+        main = self._table_runs(suite, without=_ABLATIONS)
+        if stage == "ablations":
+            return [run for run in self._table_runs(suite) if run not in main]
+        return [run for run in main if self.main.row(suite, run).budget == stage]
+
+    def stage_files(self, stage: str) -> list[str]:
+        """Trained weights of the default scale's runs of a stage."""
         scale = self.main.scale_name
         return [
-            file for run in runs for seed in self.seeds for file in self.run_files(scale, suite, run, seed)
+            file
+            for suite in BINDINGS
+            for run in self.stage_runs(stage, suite)
+            for seed in self.seeds
+            for file in self.run_files(scale, suite, run, seed)
         ]
 
     def stage_metrics(self, suite: str) -> list[str]:

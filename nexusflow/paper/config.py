@@ -246,6 +246,12 @@ class PaperConfig(_Section):
         default=FigureStyleConfig.model_validate({}), description="Look of the figures."
     )
     table2: MethodTableConfig = Field(description="Table 2.")
+    table3: MethodTableConfig = Field(description="Table 3.")
+    tableA1: MethodTableConfig = Field(description="Table A.1.")
+    tableA2: MethodTableConfig = Field(description="Table A.2.")
+    alignment_settings: MethodTableConfig = Field(
+        description="Ours with other weights and with half of the latent; not in the paper."
+    )
     alignment_options: MethodTableConfig = Field(
         description="Ours with what prevents a collapse, and without gradient; not in the paper."
     )

@@ -61,7 +61,8 @@ def test_dense_tables_name_what_the_paper_prints(content: dict[str, Any], table:
 
 def test_cost_table_names_what_the_paper_prints(content: dict[str, Any]) -> None:
     section = PaperConfig.model_validate(content).table5
-    assert [published_cell("table5", str(row.paper), "GPU memory").value for row in section.rows] == [
+    printed = [row.paper for row in section.rows if row.paper]
+    assert [published_cell("table5", row, "GPU memory").value for row in printed] == [
         3906.0,
         3906.0,
         8900.0,

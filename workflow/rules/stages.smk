@@ -20,12 +20,17 @@ rule stage_partition:
 
 rule stage_pretrain:
     input:
-        [pipeline.stage_files("pretrain", suite) for suite in ("nuscenes", "nyuv2")],
+        pipeline.stage_files("pretrain"),
 
 
 rule stage_finetune:
     input:
-        pipeline.stage_files("finetune", "nuscenes"),
+        pipeline.stage_files("finetune"),
+
+
+rule stage_ablations:
+    input:
+        pipeline.stage_files("ablations"),
 
 
 rule stage_analysis:

@@ -11,7 +11,7 @@ rule table:
     log:
         "results/{scale}/logs/paper/{table}.log",
     wildcard_constraints:
-        table="table2|table4|alignment_options|compute_matched|weights_nuscenes|weights_nyuv2",
+        table="table[234]|tableA[12]|alignment_(options|settings)|compute_matched|weights_(nuscenes|nyuv2)",
     conda:
         "../../environment.yml"
     params:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["CHECKPOINT_FILES", "Layout"]
 
-CHECKPOINT_FILES = ("model.safetensors", "log.csv", "provenance.json")
+CHECKPOINT_FILES = ("model.safetensors", "method.safetensors", "log.csv", "provenance.json")
 
 
 @dataclass(frozen=True)

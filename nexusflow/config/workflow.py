@@ -181,6 +181,11 @@ class Pipeline:
         """Files of the decoded data of the world that runs use by default."""
         return self.cache_files(wildcards.scale, suite, self.of(wildcards.scale).suite(suite).default_world)
 
+    @property
+    def checkpoint_names(self) -> tuple[str, ...]:
+        """Names of the files that training publishes."""
+        return CHECKPOINT_FILES
+
     def run_files(self, scale: str, suite: str, run: str, seed: int | str) -> list[str]:
         """Files that training publishes."""
         return [str(Layout(scale).checkpoint(suite, run, seed) / name) for name in CHECKPOINT_FILES]

@@ -92,7 +92,7 @@ def train_run(
     output: Path,
     initial_weights: Path | None = None,
 ) -> None:
-    """Train one run and write `model.safetensors`, `log.csv` and `provenance.json`.
+    """Train one run and write `model.safetensors`, `method.safetensors`, `log.csv` and `provenance.json`.
 
     Args:
         identity: name and dependencies of the run.
@@ -114,6 +114,8 @@ def train_run(
     title = f"{identity.run}, seed {identity.seed}"
     result = fit(suite, method, training, identity.seed, resume_path, identity.fingerprint, title)
     save_weights(output / "model.safetensors", result.model, header)
+    # The method's own networks, for analyses; inference does without them.
+    save_weights(output / "method.safetensors", method, header | {"method": method.name})
     result.log.write(output / "log.csv")
     record = _provenance(identity, started_from, training, result)
     best = best_validation(result.log.rows, suite.score_directions)

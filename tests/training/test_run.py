@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 from nexusflow.methods.config import SupervisedConfig
+from nexusflow.methods.nexusflow_config import NexusFlowConfig
+from nexusflow.training.checkpoint import read_tensors
 from nexusflow.training.run import RunIdentity, best_validation, train_run
 from tests.training.test_loop import CONFIG, Validated
 
@@ -38,8 +40,16 @@ def test_training_time_leaves_validation_out(tmp_path: Path) -> None:
     assert record["best_validation"]["step"] in (4, 8, 10)
     assert record["train_seconds"] >= 0 and record["validation_seconds"] >= 0
     assert {path.name for path in tmp_path.iterdir()} == {
+        "method.safetensors",
         "model.safetensors",
         "log.csv",
         "provenance.json",
         "work",
     }
+
+
+def test_the_networks_of_a_method_are_saved(tmp_path: Path) -> None:
+    identity = RunIdentity("smoke", "toy", "toy", 0, "code", {}, "data")
+    train_run(identity, Validated(), NexusFlowConfig(dim=8, hidden=8, depth=2), CONFIG, tmp_path)
+    tensors, header = read_tensors(tmp_path / "method.safetensors")
+    assert header["method"] == "nexusflow" and any(name.startswith("surrogates.flows") for name in tensors)

@@ -7,7 +7,7 @@ rule train:
     output:
         expand(
             "results/{{scale}}/checkpoints/{{suite}}/{{run}}/seed{{seed}}/{name}",
-            name=["model.safetensors", "log.csv", "provenance.json"],
+            name=pipeline.checkpoint_names,
         ),
     log:
         "results/{scale}/logs/train/{suite}_{run}_seed{seed}.log",

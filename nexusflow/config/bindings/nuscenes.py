@@ -25,6 +25,7 @@ class NuScenesBinding(SuiteBinding):
         "cache": ("nexusflow.data.nuscenes.cache",),
         "partition": ("nexusflow.data.partition",),
         "train": ("nexusflow.training.run", "nexusflow.suites.nuscenes.suite"),
+        "canvases": ("nexusflow.suites.nuscenes.canvases",),
         "predict": ("nexusflow.suites.nuscenes.predict",),
         "evaluate": ("nexusflow.evaluation.evaluate",),
         "reference": ("nexusflow.evaluation.reference",),
@@ -92,7 +93,12 @@ class NuScenesBinding(SuiteBinding):
         resolved = self._run(config, run)
         plan = BatchPlan(resolved.training.clip_length, resolved.training.batch_size, seed)
         cache = self._open_cache(layout, resolved.world)
-        return NuScenesSuite(cache, self._partition(layout, resolved), resolved.model, plan)
+        canvases = None
+        if resolved.method.needs_canvases:
+            from nexusflow.suites.nuscenes.canvases import BEVCanvases
+
+            canvases = BEVCanvases(resolved.model)
+        return NuScenesSuite(cache, self._partition(layout, resolved), resolved.model, plan, canvases)
 
     def predict(self, config: Configuration, layout: Layout, run: str, seed: int) -> None:
         """See `SuiteBinding.predict`."""

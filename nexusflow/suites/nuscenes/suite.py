@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from nexusflow.bev.config import BEVModelConfig
 from nexusflow.bev.model import BEVModel
-from nexusflow.bev.types import TrackTruth
+from nexusflow.bev.types import ModelOutput, TrackTruth
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import sha256_json
+from nexusflow.core.views import CanvasSpec, DenseView, ViewPlan
 from nexusflow.data.nuscenes.batch import ClipBatch, collate_clips
 from nexusflow.data.nuscenes.cache import NuScenesCache
 from nexusflow.data.nuscenes.sampler import ClipSampler
 from nexusflow.suites.base import StepResult, Suite
 
-__all__ = ["TASKS", "BatchPlan", "NuScenesSuite", "architecture_of", "build_model"]
+__all__ = ["TASKS", "BEVViewMaker", "BatchPlan", "NuScenesSuite", "architecture_of", "build_model"]
 
 TASKS = ("track", "map")
 
@@ -38,6 +41,44 @@ class BatchPlan:
     clip_length: int
     batch_size: int
     seed: int
+
+
+class BEVViewMaker(Protocol):
+    """Shows a batch of clips to a method, as `nexusflow.suites.nuscenes.canvases` does.
+
+    A protocol, so that a run of a method without canvases does not depend on that code.
+
+    Attributes:
+        spec: what the canvases look like.
+    """
+
+    spec: CanvasSpec
+
+    def make_views(
+        self,
+        output: ModelOutput,
+        truth: TrackTruth,
+        map_BKHW: Tensor,
+        visible: Mapping[str, Tensor],
+        plan: ViewPlan,
+        seed: int,
+        step: int,
+    ) -> list[DenseView]:
+        """Show what the model says about the last frame of every clip beside its labels.
+
+        Args:
+            output: the model's output, for clips or for single frames.
+            truth: tracking labels of the clips, all frames.
+            map_BKHW: 0/1 masks of the last frame.
+            visible: task → which clips show its labels, bool (B,).
+            plan: the views wanted.
+            seed: the run's seed.
+            step: step number from 0.
+
+        Returns:
+            As many views as the plan names; a function of the arguments.
+        """
+        ...
 
 
 def build_model(config: BEVModelConfig, seed: int) -> BEVModel:
@@ -81,10 +122,14 @@ class NuScenesSuite(Suite):
         partition: scene name → task → whether the scene's labels of the task may be used.
         model_config: the model section of a scale.
         plan: how clips are drawn.
+        canvases: shows the tasks as images, for methods that compare predictions with labels.
 
     Raises:
         UserError: if a training scene is missing in the partition table.
     """
+
+    name = "nuscenes"
+    canvases: BEVViewMaker | None
 
     def __init__(
         self,
@@ -92,12 +137,14 @@ class NuScenesSuite(Suite):
         partition: Mapping[str, Mapping[str, bool]],
         model_config: BEVModelConfig,
         plan: BatchPlan,
+        canvases: BEVViewMaker | None = None,
     ) -> None:
         missing = [s.name for s in cache.scenes if s.split == "train" and s.name not in partition]
         if missing:
             raise UserError(f"The partition table lacks scene {missing[0]}; make the partition again.")
         self.cache = cache
         self.plan = plan
+        self.canvases = canvases
         self.network = build_model(model_config, plan.seed)
         self.model = self.network
         self.architecture = architecture_of(model_config)
@@ -140,7 +187,14 @@ class NuScenesSuite(Suite):
         with torch.autocast(device.type, enabled=False):
             losses = self.network.losses(output, truth, map_BTKHW, batch.visible["map"].to(device))
         visible = {task: batch.visible[task].to(device) for task in TASKS}
-        return StepResult(losses=losses, outputs=output.outputs, taps=output.taps, visible=visible)
+        result = StepResult(losses=losses, outputs=output.outputs, taps=output.taps, visible=visible)
+        if self.view_plan is not None:
+            assert self.canvases is not None, "see provide_views"
+            seed, last_BKHW = self.plan.seed, map_BTKHW[:, -1]
+            result.views = self.canvases.make_views(
+                output, truth, last_BKHW, visible, self.view_plan, seed, step
+            )
+        return result
 
     def freeze_encoder(self) -> None:
         """Freeze backbone, neck and BEV encoder (phase 2); see `Suite.freeze_encoder`."""

@@ -107,8 +107,8 @@ STYLES = {
         tv=0.5,
         pictures=3.2,
         windows=1.7,
-        clutter=2.2,
-        pattern=0.7,
+        clutter=1.6,
+        pattern=0.3,
     ),
     "office": RoomStyle(
         wall=(0.80, 0.82, 0.84),
@@ -138,8 +138,8 @@ STYLES = {
         tv=0.75,
         pictures=2.0,
         windows=2.2,
-        clutter=2.8,
-        pattern=0.3,
+        clutter=2.0,
+        pattern=0.1,
     ),
     "living": RoomStyle(
         wall=(0.62, 0.68, 0.46),
@@ -169,8 +169,8 @@ STYLES = {
         tv=0.95,
         pictures=3.0,
         windows=1.2,
-        clutter=2.4,
-        pattern=0.5,
+        clutter=1.8,
+        pattern=0.2,
     ),
 }
 

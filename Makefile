@@ -8,7 +8,7 @@ export PYTHONUNBUFFERED := 1
 help: ## show this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-table2: environment ## set up, then make Table 2 of the default scale (about half an hour on two cores)
+table2: environment ## set up, then make Table 2 of the default scale
 	snakemake --cores all results/table2.csv
 
 test: environment ## set up, then check style, types and architecture and run all tests

@@ -21,8 +21,8 @@ from nexusflow.core.views import CanvasSpec, ChannelGroup, DenseView, ViewPlan
 
 __all__ = ["BEVCanvases"]
 
-# Mean and standard deviation of log length and log width (metres): sizes of the seven tracking classes of
-# nuScenes (car 4.6 × 2.0, pedestrian 0.7 × 0.7, bus 11.1 × 3.0, …), weighted by how often they are annotated.
+# Rough mean and standard deviation of log length and log width (metres) over the boxes of the seven tracking
+# classes of nuScenes (car 4.6 × 2.0, pedestrian 0.7 × 0.7, bus 11.1 × 3.0, …); they only set the scale.
 _LOG_SIZE_MEAN = (1.12, 0.41)
 _LOG_SIZE_STD = (0.89, 0.52)
 # As many as UniAD reports; the small size has fewer queries.

@@ -40,10 +40,12 @@ def make_data(folder: Path, height: int, width: int) -> None:
         write_image_partition(build_image_partition(cache, kind, seed=0), folder / f"{kind}.csv")
 
 
-def build(folder: Path, network: str, batch: int, run: str) -> tuple[Suite, Method, TrainingConfig]:
+def build(
+    folder: Path, network: str, batch: int, threads: int, run: str
+) -> tuple[Suite, Method, TrainingConfig]:
     """Build a run of the scale `full` on the generated rooms."""
     resolved = load_configuration(CONFIG, "full").resolve("nyuv2", run)
-    training = resolved.training.model_copy(update={"batch_size": batch})
+    training = resolved.training.model_copy(update={"batch_size": batch, "threads": threads})
     model = resolved.model.model_copy(update={"network": network})
     cache, partition = (
         NYUv2Cache.open(folder / "cache"),
@@ -60,12 +62,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", choices=("segnet", "mtan"), default="segnet", help="default: segnet")
     parser.add_argument("--batch", type=int, default=2, help="images per step (default: 2)")
+    parser.add_argument("--threads", type=int, default=1, help="OpenMP threads (default: 1)")
     parser.add_argument("--rounds", type=int, default=2, help="turns per method (default: 2)")
     parser.add_argument("--runs", nargs="+", default=list(RUNS), help="rows of the suite nyuv2")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         make_data(Path(name), 288, 384)
-        builder = partial(build, Path(name), arguments.network, arguments.batch)
+        builder = partial(build, Path(name), arguments.network, arguments.batch, arguments.threads)
         costs = measure_costs(builder, arguments.runs, rounds=arguments.rounds, steps=2)
     rows = {cost.run: cost.row() for cost in costs}
     base = rows.get("baseline", next(iter(rows.values())))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
 from nexusflow.methods.section import MethodSection
-from nexusflow.suites.base import Suite
+
+if TYPE_CHECKING:
+    from nexusflow.suites.base import Suite
 
 __all__ = ["SuiteBinding"]
 

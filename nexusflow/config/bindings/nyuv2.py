@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nexusflow.config.bindings.base import SuiteBinding
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
 from nexusflow.config.schema import NYUv2Run
-from nexusflow.suites.base import Suite
+
+if TYPE_CHECKING:
+    from nexusflow.suites.base import Suite
 
 __all__ = ["NYUv2Binding"]
 

@@ -60,7 +60,9 @@ def task_lemma(
     arrays: dict[str, NDArray[Any]] = {}
     pairs = []
     for first, second in combinations(features.tasks, 2):
-        flows = cast("tuple[CouplingStack, CouplingStack]", (surrogates.flows[first], surrogates.flows[second]))
+        flows = cast(
+            "tuple[CouplingStack, CouplingStack]", (surrogates.flows[first], surrogates.flows[second])
+        )
         check = check_lemma(
             flows,
             (features.of("embedding", first), features.of("embedding", second)),

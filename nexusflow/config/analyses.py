@@ -17,7 +17,9 @@ _FORMAT = 1
 _COPIED = ("scale", "suite", "run", "seed", "tasks", "post_hoc", "labelled_in", "domains", "frames", "groups")
 
 
-def _lemma(configuration: Configuration, layout: Layout, features: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def _lemma(
+    configuration: Configuration, layout: Layout, features: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
     from nexusflow.analysis.task_lemma import task_lemma
     from nexusflow.methods.nexusflow_config import NexusFlowConfig
 

@@ -41,7 +41,11 @@ def surrogate_section(configuration: Configuration, run: ResolvedRun) -> tuple[N
 
 
 def build_surrogates(
-    section: NexusFlowConfig, channels: dict[str, int], seed: int, suite: str, trained: tuple[Path, str] | None
+    section: NexusFlowConfig,
+    channels: dict[str, int],
+    seed: int,
+    suite: str,
+    trained: tuple[Path, str] | None,
 ) -> NexusFlow:
     """Build surrogates, with the weights of a run if it has some.
 

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import grimp
 
-__all__ = ["ANALYSIS_MODULES", "PAPER_MODULES", "QUALITATIVE_MODULES", "code_fingerprint", "module_fingerprint"]
+__all__ = [
+    "ANALYSIS_MODULES",
+    "PAPER_MODULES",
+    "QUALITATIVE_MODULES",
+    "code_fingerprint",
+    "module_fingerprint",
+]
 
 PAPER_MODULES: dict[str, tuple[str, ...]] = {
     "table2": ("nexusflow.paper.table2",),

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from nexusflow.config.bindings.registry import BINDINGS
-from nexusflow.config.fingerprint import PAPER_MODULES, QUALITATIVE_MODULES, code_fingerprint
+from nexusflow.config.fingerprint import (
+    ANALYSIS_MODULES,
+    PAPER_MODULES,
+    QUALITATIVE_MODULES,
+    code_fingerprint,
+)
 from nexusflow.config.layout import CHECKPOINT_FILES, Layout
 from nexusflow.config.load import Configuration, load_configuration
 from nexusflow.config.paper_runs import runs_behind
@@ -210,6 +215,32 @@ class Pipeline:
         resolved = self.of(scale).resolve(suite, run)
         table = Layout(scale).partition(suite, resolved.world, resolved.partition)
         return [*self.cache_files(scale, suite, resolved.world), str(table)]
+
+    def features_inputs(self, wildcards: Any) -> list[str]:
+        """Decoded data, the partition that names the domains, and weights of a run."""
+        scale, suite = wildcards.scale, wildcards.suite
+        world, layout = self.world_of(scale, suite, wildcards.run), Layout(scale)
+        table = layout.partition(suite, world, self.of(scale).suite(suite).default_partition)
+        weights = self.run_files(scale, suite, wildcards.run, wildcards.seed)
+        return [*self.cache_files(scale, suite, world), str(table), *weights]
+
+    def analysis_inputs(self, wildcards: Any) -> list[str]:
+        """Features that an analysis reads, and for Lemma 1 the surrogates themselves."""
+        layout, run = Layout(wildcards.scale), (wildcards.suite, wildcards.run, wildcards.seed)
+        features = layout.features(*run)
+        files = [str(features), str(features.with_suffix(".json"))]
+        if wildcards.kind == "lemma":
+            files.append(str(layout.checkpoint(*run) / "method.safetensors"))
+        return files
+
+    def analysis_settings(self, wildcards: Any) -> str:
+        """Everything in the configuration that an analysis of features reads, as canonical text."""
+        return self.of(wildcards.scale).scale.analysis.model_dump_json()
+
+    @staticmethod
+    def analysis_code(kind: str) -> str:
+        """Fingerprint of the code of an analysis of features."""
+        return code_fingerprint(ANALYSIS_MODULES[kind])
 
     def cost_inputs(self, wildcards: Any) -> list[str]:
         """Data of the runs whose training steps are measured."""

@@ -131,9 +131,7 @@ class SuiteBinding(ABC):
         """
 
     @abstractmethod
-    def tap_reader(
-        self, config: Configuration, layout: Layout, run: str, seed: int
-    ) -> tuple[TapReader, str]:
+    def tap_reader(self, config: Configuration, layout: Layout, run: str, seed: int) -> tuple[TapReader, str]:
         """Load a trained model, to look at frames with it.
 
         Args:

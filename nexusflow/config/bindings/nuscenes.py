@@ -131,9 +131,7 @@ class NuScenesBinding(SuiteBinding):
         )
         predict_run(job, layout.predictions(self.name, run, seed), title=f"{run}, seed {seed}")
 
-    def tap_reader(
-        self, config: Configuration, layout: Layout, run: str, seed: int
-    ) -> tuple[TapReader, str]:
+    def tap_reader(self, config: Configuration, layout: Layout, run: str, seed: int) -> tuple[TapReader, str]:
         """See `SuiteBinding.tap_reader`."""
         from nexusflow.suites.nuscenes.features import NuScenesTaps
         from nexusflow.suites.nuscenes.suite import architecture_of, build_model

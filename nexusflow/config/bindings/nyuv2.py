@@ -126,9 +126,7 @@ class NYUv2Binding(SuiteBinding):
         cache = self._open_cache(layout, resolved.world)
         predict_images(model.eval(), cache, layout.predictions(self.name, run, seed), f"{run}, seed {seed}")
 
-    def tap_reader(
-        self, config: Configuration, layout: Layout, run: str, seed: int
-    ) -> tuple[TapReader, str]:
+    def tap_reader(self, config: Configuration, layout: Layout, run: str, seed: int) -> tuple[TapReader, str]:
         """See `SuiteBinding.tap_reader`; the default partition's clusters are the domains of all runs."""
         from nexusflow.data.nyuv2.partition import read_image_partition
         from nexusflow.suites.nyuv2.features import NYUv2Taps

@@ -176,7 +176,7 @@ def table(
     name: Annotated[
         str,
         typer.Argument(
-            help="table2 to table5, tableA1, tableA2, tableB1, tableB2, comparison, alignment_options, "
+            help="table1 to table5, tableA1, tableA2, tableB1, tableB2, comparison, alignment_options, "
             "alignment_settings, compute_matched, weights_nuscenes, weights_nyuv2 or gap_sweep"
         ),
     ],

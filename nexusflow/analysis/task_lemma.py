@@ -55,7 +55,7 @@ def task_lemma(
     """
     if surrogates.latent_dim != surrogates.dim:
         raise UserError(
-            f"Run {features.meta['run']} aligns half of z, but Lemma 1 is about all of it; choose another run."
+            f"Run {features.meta['run']} aligns half of z, but Lemma 1 is about all of it; choose another."
         )
     arrays: dict[str, NDArray[Any]] = {}
     pairs = []

@@ -19,6 +19,7 @@ __all__ = [
 ]
 
 PAPER_MODULES: dict[str, tuple[str, ...]] = {
+    "table1": ("nexusflow.paper.table1",),
     "table2": ("nexusflow.paper.table2",),
     "table3": ("nexusflow.paper.table2",),
     "tableA1": ("nexusflow.paper.table2",),

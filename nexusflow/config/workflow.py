@@ -23,6 +23,7 @@ from nexusflow.core.errors import UserError
 __all__ = ["FIGURES", "TABLES", "Pipeline"]
 
 TABLES = (
+    "table1",
     "table2",
     "table3",
     "table4",
@@ -232,6 +233,17 @@ class Pipeline:
         if wildcards.kind == "lemma":
             files.append(str(layout.checkpoint(*run) / "method.safetensors"))
         return files
+
+    def analysis_files(self, output: str, kind: str, scale: str) -> list[str]:
+        """Analyses of the runs behind a table or figure, of the suites that the scale has."""
+        configuration = self.of(scale)
+        return [
+            str(Layout(scale).analysis(kind, item.suite, item.run, seed))
+            for item in runs_behind(configuration.paper, output)
+            if getattr(configuration.scale, item.suite) is not None
+            if not configuration.row(item.suite, item.run).is_declared_only
+            for seed in item.seeds or self.seeds
+        ]
 
     def analysis_settings(self, wildcards: Any) -> str:
         """Everything in the configuration that an analysis of features reads, as canonical text."""

@@ -50,10 +50,8 @@ class NYUv2Taps(TapReader):
     def frames(self, split: str) -> FrameTable:
         """See `TapReader.frames`."""
         rows_N = np.array(self._cache.rows(split), np.int64)
-        if split == "train":
-            cluster_N = self._cluster_N
-        else:
-            cluster_N = validation_clusters(self._cache, self._cluster_N)
+        own_N = self._cluster_N
+        cluster_N = own_N if split == "train" else validation_clusters(self._cache, own_N)
         names_N = np.array([f"{split}{number:05d}" for number in range(len(rows_N))], dtype=np.str_)
         domains_N = np.array([f"cluster{cluster}" for cluster in cluster_N], dtype=np.str_)
         return FrameTable(rows_N, names_N, domains_N, groups_N=names_N)

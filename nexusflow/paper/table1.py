@@ -1,4 +1,4 @@
-"""Table 1: MMD between the tasks' features in every reading, the paper's value beside ours, CSV and Markdown."""
+"""Table 1: MMD between the tasks' features in every reading, beside the paper's value."""
 
 from __future__ import annotations
 
@@ -149,13 +149,14 @@ def table1_markdown(frame: pd.DataFrame, title: str, source: str) -> str:
     """
     parts = [
         f"# {title}\n\n{source}.\n\n"
-        "Sum of five Gaussian kernels, V-statistic, mean ± standard deviation over random subsets, averaged "
-        "over pairs of tasks; the paper states neither features, sets, kernel nor estimator, so every reading "
-        "has a grid of its own. Two readings of the paper's “Ref”: two halves of one set (a column), and full "
-        "supervision (a row). Post hoc: the run has no surrogates; they were trained afterwards on its frozen "
-        "features. p: permutation test, the largest over pairs; frames of a scene are not independent, which "
-        "makes it too small. In square brackets: the paper's value, of the recorded data at full scale; it is "
-        "**not comparable in absolute terms**.\n"
+        "Sum of five Gaussian kernels, V-statistic, mean ± standard deviation over random subsets, "
+        "averaged over pairs of tasks; the paper states neither features, sets, kernel nor estimator, "
+        "so every reading has a grid of its own. Two readings of the paper's “Ref”: two halves of one "
+        "set (a column), and full supervision (a row). Post hoc: the run has no surrogates; they were "
+        "trained afterwards on its frozen features. p: permutation test, the largest over pairs; "
+        "frames of a scene are not independent, which makes it too small. In square brackets: the "
+        "paper's value, of the recorded data at full scale; it is **not comparable in absolute "
+        "terms**.\n"
     ]
     for suite, name in _PAPER_ROWS.items():
         for features, of in reversed(_FEATURES.items()):

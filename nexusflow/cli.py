@@ -110,6 +110,15 @@ def predict(run: Run, seed: Seed = 0, scale: Scale = None, suite: Suite = "nusce
 
 
 @app.command()
+def features(run: Run, seed: Seed = 0, scale: Scale = None, suite: Suite = "nuscenes") -> None:
+    """Extract what a trained model holds about validation frames: branches, embeddings and latents."""
+    from nexusflow.config.features import features_from_configuration
+
+    configuration, layout = _load(scale)
+    features_from_configuration(configuration, layout, suite, run, seed)
+
+
+@app.command()
 def reference(scale: Scale = None, suite: Suite = "nuscenes") -> None:
     """Write the predictions of the trivial reference: what can be said without looking."""
     binding, configuration, layout, _ = _bound(scale, suite)
@@ -148,11 +157,26 @@ def qualitative(
 
 
 @app.command()
+def analyse(
+    kind: Annotated[str, typer.Argument(help="mmd, embedding, spectrum or lemma")],
+    run: Run,
+    seed: Seed = 0,
+    scale: Scale = None,
+    suite: Suite = "nuscenes",
+) -> None:
+    """Analyse the features of a run: distances between tasks, pictures, spectra, Lemma 1."""
+    from nexusflow.config.analyses import analyse_from_configuration
+
+    configuration, layout = _load(scale)
+    analyse_from_configuration(configuration, layout, kind, suite, run, seed)
+
+
+@app.command()
 def table(
     name: Annotated[
         str,
         typer.Argument(
-            help="table2 to table5, tableA1, tableA2, tableB1, tableB2, comparison, alignment_options, "
+            help="table1 to table5, tableA1, tableA2, tableB1, tableB2, comparison, alignment_options, "
             "alignment_settings, compute_matched, weights_nuscenes, weights_nyuv2 or gap_sweep"
         ),
     ],

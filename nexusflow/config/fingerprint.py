@@ -10,9 +10,16 @@ from pathlib import Path
 
 import grimp
 
-__all__ = ["PAPER_MODULES", "QUALITATIVE_MODULES", "code_fingerprint", "module_fingerprint"]
+__all__ = [
+    "ANALYSIS_MODULES",
+    "PAPER_MODULES",
+    "QUALITATIVE_MODULES",
+    "code_fingerprint",
+    "module_fingerprint",
+]
 
 PAPER_MODULES: dict[str, tuple[str, ...]] = {
+    "table1": ("nexusflow.paper.table1",),
     "table2": ("nexusflow.paper.table2",),
     "table3": ("nexusflow.paper.table2",),
     "tableA1": ("nexusflow.paper.table2",),
@@ -39,6 +46,13 @@ PAPER_MODULES: dict[str, tuple[str, ...]] = {
 QUALITATIVE_MODULES: dict[str, tuple[str, ...]] = {
     "figure6": ("nexusflow.analysis.qualitative",),
     "figure7": ("nexusflow.analysis.qualitative_dense",),
+}
+
+ANALYSIS_MODULES: dict[str, tuple[str, ...]] = {
+    "mmd": ("nexusflow.analysis.mmd_readings",),
+    "embedding": ("nexusflow.analysis.task_pictures",),
+    "spectrum": ("nexusflow.analysis.task_spectra",),
+    "lemma": ("nexusflow.analysis.task_lemma", "nexusflow.methods.nexusflow"),
 }
 
 

@@ -58,6 +58,14 @@ class Layout:
         """Metrics file of one run with one seed."""
         return self.run(suite, run, seed) / "metrics.json"
 
+    def features(self, suite: str, run: str, seed: int | str) -> Path:
+        """Features of a trained run on validation frames; a .json of the same stem lies beside it."""
+        return self.base / "features" / suite / run / f"seed{seed}.npz"
+
+    def analysis(self, kind: str, suite: str, run: str, seed: int | str) -> Path:
+        """Result of an analysis of a run's features; arrays, if any, lie in a .npz of the same stem."""
+        return self.base / "analyses" / kind / suite / run / f"seed{seed}.json"
+
     def cost(self, suite: str) -> Path:
         """Measured time and memory of a suite's training steps."""
         return self.base / "cost" / f"{suite}.json"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from nexusflow.config.schema import (
     RESOLVED_RUNS,
     MainConfig,
+    MethodHolder,
     NuScenesRun,
     NuScenesScaleConfig,
     NYUv2Run,
@@ -20,6 +21,7 @@ from nexusflow.config.schema import (
     ScaleConfig,
 )
 from nexusflow.core.errors import UserError
+from nexusflow.methods.section import MethodSection
 from nexusflow.paper.config import PaperConfig
 
 __all__ = ["Configuration", "load_configuration"]
@@ -207,6 +209,22 @@ class Configuration:
             "model": _merge(section.model.model_dump(), row.model),
         }
         return _validate(RESOLVED_RUNS[suite], content, self.runs_path, where)
+
+    def method(self, suite: str, name: str) -> MethodSection:
+        """Put together a method as a run without settings of its own would have it.
+
+        Args:
+            suite: suite name.
+            name: name of the method.
+
+        Returns:
+            The method's section.
+
+        Raises:
+            UserError: if the scale's settings of the method are wrong.
+        """
+        content = {"method": _merge(self.suite(suite).methods.get(name, {}), {"name": name})}
+        return _validate(MethodHolder, content, self.scale_path, f"{suite}.methods.{name}").method
 
     def check(self) -> None:
         """Resolve every run once, so that mistakes show before anything is planned.

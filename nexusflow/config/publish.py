@@ -112,6 +112,23 @@ def _table5(configuration: Configuration, layout: Layout, seeds: list[int]) -> N
     )
 
 
+def _table1(configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+    """Write the distances between tasks, of the suites that the scale has."""
+    from nexusflow.paper.table1 import MMDRow, write_table1
+
+    part, rows = configuration.paper.table1, []
+    for row in part.rows:
+        if getattr(configuration.scale, row.suite) is None:
+            continue
+        declared = configuration.row(row.suite, row.run).is_declared_only
+        files = [layout.analysis("mmd", row.suite, row.run, seed) for seed in row.seeds or seeds]
+        rows.append(MMDRow(row.suite, row.run, row.label, row.paper, () if declared else tuple(files)))
+    source = f"Scale `{layout.scale}`; data: {configuration.scale.description}; seeds: "
+    source += ", ".join(map(str, seeds))
+    csv_path, markdown_path = layout.base / "table1.csv", layout.base / "table1.md"
+    write_table1(rows, layout.scale, part.title, source, csv_path, markdown_path)
+
+
 def _table_b(name: str, configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
     """Write an ablation as table and figure."""
     from nexusflow.paper.table_b import write_table_b
@@ -253,6 +270,7 @@ _TABLES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
     **{name: partial(_methods, name) for name in _METHOD_TABLES},
     "weights_nyuv2": partial(_dense_methods, "weights_nyuv2"),
     "table4": partial(_dense_methods, "table4"),
+    "table1": _table1,
     "table5": _table5,
     "tableB1": partial(_table_b, "tableB1"),
     "tableB2": partial(_table_b, "tableB2"),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from nexusflow.analysis.config import AnalysisConfig
 from nexusflow.bev.config import BEVModelConfig
 from nexusflow.data.nuscenes.config import NuScenesReaderConfig
 from nexusflow.data.nyuv2.config import NYUv2ReaderConfig, NYUv2SourceConfig
@@ -16,10 +17,12 @@ from nexusflow.evaluation.config import EvaluationConfig
 from nexusflow.methods.config import MethodConfig
 from nexusflow.suites.nuscenes.config import TrackerSearchConfig
 from nexusflow.training.config import TrainingConfig
+from nexusflow.training.features_config import FeaturesConfig, NuScenesFeaturesConfig
 
 __all__ = [
     "RESOLVED_RUNS",
     "MainConfig",
+    "MethodHolder",
     "NYUv2Run",
     "NYUv2ScaleConfig",
     "NuScenesRun",
@@ -50,6 +53,7 @@ class SuiteScaleConfig(_Section):
     default_world: ClassVar[str]
     default_partition: ClassVar[str]
 
+    features: FeaturesConfig
     worlds: dict[Name, dict[str, Any]] = Field(
         default_factory=dict, description="further worlds: what differs from `world`"
     )
@@ -73,6 +77,9 @@ class NuScenesScaleConfig(SuiteScaleConfig):
         description="birth and survival thresholds, chosen on training scenes"
     )
     evaluation: EvaluationConfig = Field(description="evaluation range")
+    features: NuScenesFeaturesConfig = Field(
+        default=NuScenesFeaturesConfig(), description="which frames the analyses of features look at"
+    )
 
 
 class NYUv2ScaleConfig(SuiteScaleConfig):
@@ -87,6 +94,9 @@ class NYUv2ScaleConfig(SuiteScaleConfig):
     reader: NYUv2ReaderConfig = Field(description="image size")
     model: DenseModelConfig = Field(description="every size of the networks")
     partition_seed: int = Field(default=0, ge=0, description="seed of the clusters and of random protocols")
+    features: FeaturesConfig = Field(
+        default=FeaturesConfig(), description="which images the analyses of features look at"
+    )
     cost_rounds: int = Field(default=5, gt=0, description="rounds of the cost measurement (Table 5)")
     cost_steps: int = Field(default=4, gt=0, description="training steps per method and round")
 
@@ -95,6 +105,9 @@ class ScaleConfig(_Section):
     """config/scales/<scale>.yaml."""
 
     description: str = Field(description="one line printed above every table of this scale")
+    analysis: AnalysisConfig = Field(
+        default=AnalysisConfig(), description="numbers of draws of the analyses of features"
+    )
     nuscenes: NuScenesScaleConfig | None = Field(default=None, description="the tracking and map suite")
     nyuv2: NYUv2ScaleConfig | None = Field(
         default=None, description="the suite of segmentation, depth and surface normals"
@@ -137,6 +150,12 @@ class ResolvedRun(_Section):
     init: Name | None
     method: MethodConfig
     training: TrainingConfig
+
+
+class MethodHolder(_Section):
+    """A method's section on its own."""
+
+    method: MethodConfig
 
 
 class NuScenesRun(ResolvedRun):

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from nexusflow.config.bindings.registry import BINDINGS
-from nexusflow.config.fingerprint import PAPER_MODULES, QUALITATIVE_MODULES, code_fingerprint
+from nexusflow.config.fingerprint import (
+    ANALYSIS_MODULES,
+    PAPER_MODULES,
+    QUALITATIVE_MODULES,
+    code_fingerprint,
+)
 from nexusflow.config.layout import CHECKPOINT_FILES, Layout
 from nexusflow.config.load import Configuration, load_configuration
 from nexusflow.config.paper_runs import runs_behind
@@ -18,6 +23,7 @@ from nexusflow.core.errors import UserError
 __all__ = ["FIGURES", "TABLES", "Pipeline"]
 
 TABLES = (
+    "table1",
     "table2",
     "table3",
     "table4",
@@ -47,7 +53,7 @@ FIGURES = (
 # These train many further models, so they are made when they are asked for by name only.
 _ON_REQUEST = ("gap_sweep", "alignment_settings", "compute_matched", "weights_nuscenes", "weights_nyuv2")
 # What their runs change is measured against runs of the other tables, which they share.
-_ABLATIONS = ("table3", "tableA1", "tableA2", "tableB1", "tableB2", "alignment_options")
+_ABLATIONS = ("table1", "table3", "tableA1", "tableA2", "tableB1", "tableB2", "alignment_options")
 
 
 class Pipeline:
@@ -210,6 +216,43 @@ class Pipeline:
         resolved = self.of(scale).resolve(suite, run)
         table = Layout(scale).partition(suite, resolved.world, resolved.partition)
         return [*self.cache_files(scale, suite, resolved.world), str(table)]
+
+    def features_inputs(self, wildcards: Any) -> list[str]:
+        """Decoded data, the partition that names the domains, and weights of a run."""
+        scale, suite = wildcards.scale, wildcards.suite
+        world, layout = self.world_of(scale, suite, wildcards.run), Layout(scale)
+        table = layout.partition(suite, world, self.of(scale).suite(suite).default_partition)
+        weights = self.run_files(scale, suite, wildcards.run, wildcards.seed)
+        return [*self.cache_files(scale, suite, world), str(table), *weights]
+
+    def analysis_inputs(self, wildcards: Any) -> list[str]:
+        """Features that an analysis reads, and for Lemma 1 the surrogates themselves."""
+        layout, run = Layout(wildcards.scale), (wildcards.suite, wildcards.run, wildcards.seed)
+        features = layout.features(*run)
+        files = [str(features), str(features.with_suffix(".json"))]
+        if wildcards.kind == "lemma":
+            files.append(str(layout.checkpoint(*run) / "method.safetensors"))
+        return files
+
+    def analysis_files(self, output: str, kind: str, scale: str) -> list[str]:
+        """Analyses of the runs behind a table or figure, of the suites that the scale has."""
+        configuration = self.of(scale)
+        return [
+            str(Layout(scale).analysis(kind, item.suite, item.run, seed))
+            for item in runs_behind(configuration.paper, output)
+            if getattr(configuration.scale, item.suite) is not None
+            if not configuration.row(item.suite, item.run).is_declared_only
+            for seed in item.seeds or self.seeds
+        ]
+
+    def analysis_settings(self, wildcards: Any) -> str:
+        """Everything in the configuration that an analysis of features reads, as canonical text."""
+        return self.of(wildcards.scale).scale.analysis.model_dump_json()
+
+    @staticmethod
+    def analysis_code(kind: str) -> str:
+        """Fingerprint of the code of an analysis of features."""
+        return code_fingerprint(ANALYSIS_MODULES[kind])
 
     def cost_inputs(self, wildcards: Any) -> list[str]:
         """Data of the runs whose training steps are measured."""

@@ -1,4 +1,4 @@
-"""Files behind a qualitative figure: `X.npz` with arrays, `X.json` with names, caption and their hash."""
+"""Files behind a figure: `X.npz` with arrays, `X.json` with names, caption and their hash."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_array(condition: bool, path: Path, key: str, wanted: str) -> None:
         UserError: if it does not.
     """
     if not condition:
-        raise UserError(f"{path}: array '{key}' must be {wanted}; make the frame again.")
+        raise UserError(f"{path}: array '{key}' must be {wanted}; make it again.")
 
 
 def write_archive(npz_path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
@@ -52,7 +52,7 @@ def _read_arrays(npz_path: Path) -> dict[str, NDArray[Any]]:
     except FileNotFoundError as error:
         raise UserError(f"{npz_path} is missing; run the rule that makes it.") from error
     except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise UserError(f"{npz_path} is not a readable .npz file ({error}); make the frame again.") from error
+        raise UserError(f"{npz_path} is not a readable .npz file ({error}); make it again.") from error
 
 
 def read_archive(
@@ -75,11 +75,11 @@ def read_archive(
     meta, arrays = read_json(json_path), _read_arrays(npz_path)
     for key in ("format", *keys, "npz_sha256"):
         if not isinstance(meta, dict) or key not in meta:
-            raise UserError(f"{json_path} has no key '{key}'; make the frame again.")
+            raise UserError(f"{json_path} has no key '{key}'; make it again.")
     if meta["format"] != number:
-        raise UserError(f"{json_path}: key 'format' is {meta['format']}, not {number}; make the frame again.")
+        raise UserError(f"{json_path}: key 'format' is {meta['format']}, not {number}; make it again.")
     if meta["npz_sha256"] != sha256_file(npz_path):
-        raise UserError(f"{json_path}: key 'npz_sha256' does not fit {npz_path.name}; make the frame again.")
+        raise UserError(f"{json_path}: key 'npz_sha256' does not fit {npz_path.name}; make it again.")
     return meta, arrays
 
 
@@ -101,5 +101,5 @@ def read_entries(
     """
     for name in names:
         if name not in arrays:
-            raise UserError(f"{npz_path} has no array '{name}'; make the frame again.")
+            raise UserError(f"{npz_path} has no array '{name}'; make it again.")
     return [arrays[name] for name in names]

@@ -13,6 +13,7 @@ __all__ = [
     "CostTableConfig",
     "DenseRowConfig",
     "DenseTableConfig",
+    "DistanceTableConfig",
     "Figure6Config",
     "Figure7Config",
     "FigureStyleConfig",
@@ -84,6 +85,12 @@ class MethodTableConfig(TableConfig):
     paper_table: Literal["table2", "table3", "tableA1", "tableA2"] = Field(
         description="Table of the paper whose values stand beside ours."
     )
+
+
+class DistanceTableConfig(TableConfig):
+    """Distances between tasks; `paper` keys name columns of the paper's table."""
+
+    paper_table: Literal["table1"] = Field(description="Table of the paper whose values stand beside ours.")
 
 
 class DenseRowConfig(TableRowConfig):
@@ -245,6 +252,7 @@ class PaperConfig(_Section):
     style: FigureStyleConfig = Field(
         default=FigureStyleConfig.model_validate({}), description="Look of the figures."
     )
+    table1: DistanceTableConfig = Field(description="Table 1.")
     table2: MethodTableConfig = Field(description="Table 2.")
     table3: MethodTableConfig = Field(description="Table 3.")
     tableA1: MethodTableConfig = Field(description="Table A.1.")

@@ -68,6 +68,26 @@ rule table5:
         " {params.seeds} 2>&1 | tee {log:q}"
 
 
+rule table1:
+    input:
+        lambda w: pipeline.analysis_files("table1", "mmd", w.scale),
+        "nexusflow/paper/published.yaml",
+    output:
+        "results/{scale}/table1.csv",
+        "results/{scale}/table1.md",
+    log:
+        "results/{scale}/logs/paper/table1.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=lambda w: pipeline.paper_settings("table1", w),
+        seeds=pipeline.seed_options,
+        code=pipeline.paper_code("table1"),
+    shell:
+        "nexusflow table table1 --scale {wildcards.scale}"
+        " {params.seeds} 2>&1 | tee {log:q}"
+
+
 rule gap_sweep:
     input:
         lambda w: pipeline.paper_inputs("gap_sweep", w.scale),

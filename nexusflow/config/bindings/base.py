@@ -11,6 +11,7 @@ from nexusflow.methods.section import MethodSection
 
 if TYPE_CHECKING:
     from nexusflow.suites.base import Suite
+    from nexusflow.suites.taps import TapReader
 
 __all__ = ["SuiteBinding"]
 
@@ -130,6 +131,41 @@ class SuiteBinding(ABC):
         Raises:
             UserError: if the run was not trained or was trained with another architecture.
         """
+
+    @abstractmethod
+    def tap_reader(self, config: Configuration, layout: Layout, run: str, seed: int) -> tuple[TapReader, str]:
+        """Load a trained model, to look at frames with it.
+
+        Args:
+            config: the configuration of a scale.
+            layout: where files lie.
+            run: row name.
+            seed: the run's seed.
+
+        Returns:
+            The reader, and the hash of the model's configuration.
+
+        Raises:
+            UserError: if the run was not trained or was trained with another architecture.
+        """
+
+    def feature_settings(self, config: Configuration, run: str) -> dict[str, Any]:
+        """Collect what the extraction of a run's features reads of the configuration.
+
+        Args:
+            config: the configuration of a scale.
+            run: row name.
+
+        Returns:
+            Plain data.
+        """
+        resolved, section = config.resolve(self.name, run), config.suite(self.name)
+        return {
+            "run": resolved.model_dump(mode="json", include={"method", "model", "world"}),
+            "surrogates": config.method(self.name, "nexusflow").model_dump(mode="json"),
+            "features": section.features.model_dump(mode="json"),
+            "threads": resolved.training.threads,
+        }
 
     @abstractmethod
     def predict_reference(self, config: Configuration, layout: Layout) -> None:

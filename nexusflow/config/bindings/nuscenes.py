@@ -11,6 +11,7 @@ from nexusflow.config.schema import NuScenesRun
 
 if TYPE_CHECKING:
     from nexusflow.suites.base import Suite
+    from nexusflow.suites.taps import TapReader
 
 __all__ = ["NuScenesBinding"]
 
@@ -29,6 +30,12 @@ class NuScenesBinding(SuiteBinding):
         "train": ("nexusflow.training.run", "nexusflow.suites.nuscenes.suite"),
         "canvases": ("nexusflow.suites.nuscenes.canvases",),
         "predict": ("nexusflow.suites.nuscenes.predict",),
+        "features": (
+            "nexusflow.training.features",
+            "nexusflow.training.surrogates",
+            "nexusflow.suites.nuscenes.features",
+            "nexusflow.methods.nexusflow",
+        ),
         "evaluate": ("nexusflow.evaluation.evaluate",),
         "reference": ("nexusflow.evaluation.reference",),
     }
@@ -50,6 +57,8 @@ class NuScenesBinding(SuiteBinding):
                 "threads": run.training.threads,
                 "precision": run.training.precision,
             }
+        if verb == "features":
+            return self.feature_settings(config, values["run"])
         return {"version": section.version, "evaluation": section.evaluation.model_dump(mode="json")}
 
     def _run(self, config: Configuration, run: str) -> NuScenesRun:
@@ -123,6 +132,18 @@ class NuScenesBinding(SuiteBinding):
             precision=resolve_precision(resolved.training.precision),
         )
         predict_run(job, layout.predictions(self.name, run, seed), title=f"{run}, seed {seed}")
+
+    def tap_reader(self, config: Configuration, layout: Layout, run: str, seed: int) -> tuple[TapReader, str]:
+        """See `SuiteBinding.tap_reader`."""
+        from nexusflow.suites.nuscenes.features import NuScenesTaps
+        from nexusflow.suites.nuscenes.suite import architecture_of, build_model
+        from nexusflow.training.checkpoint import load_weights
+
+        resolved, features = self._run(config, run), config.nuscenes.features
+        model, architecture = build_model(resolved.model, seed), architecture_of(resolved.model)
+        load_weights(layout.checkpoint(self.name, run, seed) / "model.safetensors", model, architecture)
+        cache = self._open_cache(layout, resolved.world)
+        return NuScenesTaps(cache, model, features.history, features.spacing_s), architecture
 
     def predict_reference(self, config: Configuration, layout: Layout) -> None:
         """The best constant map, and no tracks; see `SuiteBinding.predict_reference`."""

@@ -11,6 +11,7 @@ from nexusflow.config.schema import NYUv2Run
 
 if TYPE_CHECKING:
     from nexusflow.suites.base import Suite
+    from nexusflow.suites.taps import TapReader
 
 __all__ = ["NYUv2Binding"]
 
@@ -30,6 +31,12 @@ class NYUv2Binding(SuiteBinding):
         "train": ("nexusflow.training.run", "nexusflow.suites.nyuv2.suite"),
         "canvases": ("nexusflow.suites.nyuv2.canvases",),
         "predict": ("nexusflow.suites.nyuv2.predict",),
+        "features": (
+            "nexusflow.training.features",
+            "nexusflow.training.surrogates",
+            "nexusflow.suites.nyuv2.features",
+            "nexusflow.methods.nexusflow",
+        ),
         "evaluate": ("nexusflow.evaluation.dense",),
         "reference": ("nexusflow.evaluation.dense_reference",),
         "cost": ("nexusflow.training.cost", "nexusflow.suites.nyuv2.suite"),
@@ -47,6 +54,8 @@ class NYUv2Binding(SuiteBinding):
         if verb == "predict":
             run = self._run(config, values["run"])
             return {"model": run.model.model_dump(mode="json"), "threads": run.training.threads}
+        if verb == "features":
+            return self.feature_settings(config, values["run"])
         return {}
 
     def _run(self, config: Configuration, run: str) -> NYUv2Run:
@@ -118,6 +127,20 @@ class NYUv2Binding(SuiteBinding):
         load_weights(weights, model, architecture_of(resolved.model))
         cache = self._open_cache(layout, resolved.world)
         predict_images(model.eval(), cache, layout.predictions(self.name, run, seed), f"{run}, seed {seed}")
+
+    def tap_reader(self, config: Configuration, layout: Layout, run: str, seed: int) -> tuple[TapReader, str]:
+        """See `SuiteBinding.tap_reader`; the default partition's clusters are the domains of all runs."""
+        from nexusflow.data.nyuv2.partition import read_image_partition
+        from nexusflow.suites.nyuv2.features import NYUv2Taps
+        from nexusflow.suites.nyuv2.suite import architecture_of, build_model
+        from nexusflow.training.checkpoint import load_weights
+
+        resolved = self._run(config, run)
+        model, architecture = build_model(resolved.model, seed), architecture_of(resolved.model)
+        load_weights(layout.checkpoint(self.name, run, seed) / "model.safetensors", model, architecture)
+        table = layout.partition(self.name, resolved.world, config.nyuv2.default_partition)
+        cache = self._open_cache(layout, resolved.world)
+        return NYUv2Taps(cache, model, read_image_partition(table)), architecture
 
     def predict_reference(self, config: Configuration, layout: Layout) -> None:
         """Most frequent class, mean depth, mean normal; see `SuiteBinding.predict_reference`."""

@@ -137,7 +137,9 @@ def _ours_text(parts: Sequence[Mapping[str, Any]]) -> str:
     texts = []
     for part in parts:
         if part["n"]:
-            pair = " : ".join(number(part[f"{side} mean"], part[f"{side} std"]) for side in ("first", "second"))
+            pair = " : ".join(
+                number(part[f"{side} mean"], part[f"{side} std"]) for side in ("first", "second")
+            )
             low, high = part["interval low"], part["interval high"]
             span = "" if low is None else f" [{low:+.3g} … {high:+.3g}]"
             texts.append(f"{part['metric']} ({part['first']} : {part['second']}) {pair}{span}")

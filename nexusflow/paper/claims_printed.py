@@ -43,7 +43,9 @@ def printed_cell(table: str, block: str | None, label: str, metric: str) -> Publ
         UserError: if the paper has the table but not the block.
     """
     if block is not None:
-        columns = {cell.column for cell in published_cells().values() if (cell.table, cell.row) == (table, block)}
+        columns = {
+            cell.column for cell in published_cells().values() if (cell.table, cell.row) == (table, block)
+        }
         cell = published_cell(table, block, label) if label in columns or not columns else None
     else:
         labels = {name for key in published_cells() if key[0] == table for name in key[1:]}

@@ -113,7 +113,9 @@ def read_values(paths: Sequence[Path], key: RunKey, scale: str, seeds: Sequence[
     files = load_run(paths, run, scale, suite=suite)
     for file in files:
         if file.seed not in seeds:
-            raise UserError(f"{file.path}: key 'seed' is {file.seed}, not one of {list(seeds)}; check the paths.")
+            raise UserError(
+                f"{file.path}: key 'seed' is {file.seed}, not one of {list(seeds)}; check the paths."
+            )
     return RunValues(_values(files), tuple(file.sha256 for file in files))
 
 

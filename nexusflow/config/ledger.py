@@ -1,4 +1,4 @@
-"""Which result files the ledger of claims reads: those that are there, so that asking for it trains nothing new."""
+"""Which result files the ledger of claims reads: those that are there, so that it trains nothing new."""
 
 from __future__ import annotations
 

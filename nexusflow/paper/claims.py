@@ -1,7 +1,7 @@
 """The ledger of claims: what the paper says, what its numbers allow, what ours say, with the verdict.
 
-Verdicts: "impossible as printed" where the paper's own numbers or wording rule the claim out; "not run at this
-scale" without a seed; "within noise" with fewer than three seeds or an interval that decides nothing; else
+Verdicts: "impossible as printed" where the paper's own numbers or wording rule the claim out; "not run at
+this scale" without a seed; "within noise" with fewer than three seeds or an interval that decides nothing; else
 "reproduced" or "not reproduced". Intervals are not corrected for the number of comparisons.
 """
 
@@ -216,9 +216,9 @@ def claims_markdown(frame: pd.DataFrame, context: TableContext) -> str:
     return (
         "# Claims of the paper\n\n"
         f"{context.source()}. {summary}.\n\n"
-        "Ours: mean ± sample standard deviation over seeds, and the interval of the paired effect, positive where "
-        "the first is better. A claim counts as reproduced only with three seeds or more and if every comparison "
-        "holds; intervals cover the variation between training seeds.\n\n"
+        "Ours: mean ± sample standard deviation over seeds, and the interval of the paired effect, "
+        "positive where the first is better. A claim counts as reproduced only with three seeds or more "
+        "and if every comparison holds; intervals cover the variation between training seeds.\n\n"
         + markdown_grid([name.capitalize() for name in columns], rows, left=len(columns))
     )
 

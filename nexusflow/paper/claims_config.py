@@ -1,4 +1,4 @@
-"""Typed content of claims.yaml: every claim of the paper, how it is tested, and the tolerance stated beforehand."""
+"""Typed content of claims.yaml: every claim, how it is tested, the tolerance stated beforehand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict on one comparison: a paired effect over seeds, its interval, and a threshold stated beforehand."""
+"""The verdict on one comparison: a paired effect over seeds, its interval, a threshold set beforehand."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The ledger of claims: what the paper says, what its numbers allow, what ours say, with the verdict.
 
-Verdicts: "impossible as printed" where the paper's own numbers or wording rule the claim out; "not run at
-this scale" without a seed; "within noise" with fewer than three seeds or an interval that decides nothing; else
-"reproduced" or "not reproduced". Intervals are not corrected for the number of comparisons.
+Verdicts: "impossible as printed" where the paper's own numbers or wording rule the claim out; "not run
+at this scale" without a seed; "within noise" with fewer than three seeds or an interval that decides
+nothing; else "reproduced" or "not reproduced". Intervals are not corrected for the number of comparisons.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/publish.smk"
 include: "workflow/rules/stages.smk"
 

@@ -193,6 +193,20 @@ def table(
 
 
 @app.command()
+def claims(
+    scale: Scale = None,
+    seeds: Annotated[
+        list[int] | None, typer.Option(help="training seeds (default: those of config.yaml)")
+    ] = None,
+) -> None:
+    """Judge every claim of the paper by the result files that are there."""
+    from nexusflow.config.publish import write_ledger
+
+    configuration, layout = _load(scale)
+    write_ledger(configuration, layout, list(seeds or configuration.main.seeds))
+
+
+@app.command()
 def figure(
     name: Annotated[
         str,

@@ -15,7 +15,7 @@ from nexusflow.paper.config import RunLabel, TableConfig
 from nexusflow.paper.logs import LoggedRun
 from nexusflow.paper.rows import MethodRow, TableContext, rows_from_config
 
-__all__ = ["draw_figure", "write_table"]
+__all__ = ["draw_figure", "write_ledger", "write_table"]
 
 
 def _metrics(
@@ -302,6 +302,25 @@ def write_table(configuration: Configuration, layout: Layout, name: str, seeds: 
     if name not in _TABLES:
         raise UserError(f"There is no table `{name}`; the tables are {', '.join(_TABLES)}.")
     _TABLES[name](configuration, layout, seeds)
+
+
+def write_ledger(configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+    """Write the ledger of claims from the result files that are there.
+
+    Args:
+        configuration: configuration of the scale.
+        layout: where files lie.
+        seeds: training seeds.
+
+    Raises:
+        UserError: for a malformed result file.
+    """
+    from nexusflow.config.ledger import claim_files
+    from nexusflow.paper.claims import write_claims
+
+    has_street = configuration.scale.nuscenes is not None
+    context = (_context if has_street else _dense_context)(configuration, seeds)
+    write_claims(configuration.paper, claim_files(configuration, layout, seeds), context, layout.base)
 
 
 def draw_figure(configuration: Configuration, layout: Layout, name: str, seeds: list[int]) -> None:

@@ -15,6 +15,7 @@ from nexusflow.config.fingerprint import (
     code_fingerprint,
 )
 from nexusflow.config.layout import CHECKPOINT_FILES, Layout
+from nexusflow.config.ledger import claim_paths
 from nexusflow.config.load import Configuration, load_configuration
 from nexusflow.config.paper_runs import runs_behind
 from nexusflow.config.sections import paper_section, section
@@ -289,6 +290,15 @@ class Pipeline:
             for item in runs_behind(self.of(scale).paper, output)
             for file in self.metrics_files(scale, item.suite, item.run, list(item.seeds or self.seeds))
         ]
+
+    def claim_inputs(self, scale: str) -> list[str]:
+        """Result files behind the claims that are there; missing runs are not asked for."""
+        return claim_paths(self.of(scale), Layout(scale), self.seeds)
+
+    @staticmethod
+    def claims_code() -> str:
+        """Fingerprint of the code that writes the ledger of claims."""
+        return code_fingerprint(("nexusflow.paper.claims",))
 
     def log_inputs(self, output: str, scale: str) -> list[str]:
         """Training logs that a figure reads."""

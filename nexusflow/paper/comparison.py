@@ -7,22 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import sha256_json, write_text
 from nexusflow.paper.comparison_figure import draw_comparison
 from nexusflow.paper.metrics import NUSCENES_METRICS, REGIONS, RunMetrics, load_run
+from nexusflow.paper.paired import paired_interval
 from nexusflow.paper.published import metric_info, metric_label
 from nexusflow.paper.rows import TableContext, mean_and_std
 from nexusflow.paper.style import REGION_LABELS, save_figure
 from nexusflow.paper.tables import markdown_grid, write_csv
 
-__all__ = ["LabelledRun", "compare_runs", "comparison_markdown", "paired_interval", "write_comparison"]
+__all__ = ["LabelledRun", "compare_runs", "comparison_markdown", "write_comparison"]
 
-_MIN_SEEDS_FOR_INTERVAL = 3
 _EMPTY = "–"
 
 
@@ -39,27 +37,6 @@ class LabelledRun:
     run: str
     label: str
     metrics: tuple[Path, ...] = ()
-
-
-def paired_interval(differences: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
-    """Interval of a mean difference by Student's t.
-
-    With three to five seeds a percentile bootstrap is far too narrow (it cannot leave the range of the
-    data), so the t interval is used at every n.
-
-    Args:
-        differences: one difference per seed.
-        confidence: level of the interval.
-
-    Returns:
-        Lower and upper end, or None for fewer than three seeds.
-    """
-    n = len(differences)
-    if n < _MIN_SEEDS_FOR_INTERVAL:
-        return None
-    mean, std = float(np.mean(differences)), float(np.std(differences, ddof=1))
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * std / float(np.sqrt(n))
-    return mean - half, mean + half
 
 
 def _record(

@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from nexusflow.core.errors import UserError
-from nexusflow.paper.comparison import LabelledRun, compare_runs, paired_interval, write_comparison
+from nexusflow.paper.comparison import LabelledRun, compare_runs, write_comparison
+from nexusflow.paper.paired import paired_interval
 from nexusflow.paper.tables import TableContext
 from tests.paper.fabricate import write_metrics
 

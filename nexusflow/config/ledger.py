@@ -1,0 +1,58 @@
+"""Which result files the ledger of claims reads: those that are there, so that it trains nothing new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nexusflow.config.layout import Layout
+from nexusflow.config.load import Configuration
+from nexusflow.paper.claims_config import StaysClaim, load_claims
+from nexusflow.paper.claims_values import ClaimFiles, RunKey, runs_of_labels
+
+__all__ = ["claim_files", "claim_paths"]
+
+
+def claim_files(configuration: Configuration, layout: Layout, seeds: Sequence[int]) -> ClaimFiles:
+    """Find the result files behind the claims.
+
+    Args:
+        configuration: configuration of the scale.
+        layout: where files lie.
+        seeds: training seeds.
+
+    Returns:
+        Metrics of every run that a claim names, and the logs of those whose course is claimed.
+    """
+    declared = load_claims()
+    runs = runs_of_labels(configuration.paper, declared)
+    logged = {
+        runs[claim.table, None, claim.label] for claim in declared.claims if isinstance(claim, StaysClaim)
+    }
+    metrics: dict[RunKey, tuple[Path, ...]] = {}
+    logs: dict[RunKey, dict[int, Path]] = {}
+    for suite, run in sorted(set(runs.values())):
+        if run == "trivial":
+            continue
+        paths = [layout.metrics(suite, run, seed) for seed in seeds]
+        metrics[suite, run] = tuple(path for path in paths if path.exists())
+        if (suite, run) in logged:
+            found = {seed: layout.checkpoint(suite, run, seed) / "log.csv" for seed in seeds}
+            logs[suite, run] = {seed: path for seed, path in found.items() if path.exists()}
+    return ClaimFiles(metrics, logs)
+
+
+def claim_paths(configuration: Configuration, layout: Layout, seeds: Sequence[int]) -> list[str]:
+    """List the same files for the workflow.
+
+    Args:
+        configuration: configuration of the scale.
+        layout: where files lie.
+        seeds: training seeds.
+
+    Returns:
+        Paths.
+    """
+    files = claim_files(configuration, layout, seeds)
+    metrics = [path for paths in files.metrics.values() for path in paths]
+    return [str(path) for path in (*metrics, *(p for logs in files.logs.values() for p in logs.values()))]

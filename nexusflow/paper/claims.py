@@ -1,0 +1,245 @@
+"""The ledger of claims: what the paper says, what its numbers allow, what ours say, with the verdict.
+
+Verdicts: "impossible as printed" where the paper's own numbers or wording rule the claim out; "not run
+at this scale" without a seed; "within noise" with fewer than three seeds or an interval that decides
+nothing; else "reproduced" or "not reproduced". Intervals are not corrected for the number of comparisons.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nexusflow.core.files import sha256_json, write_text
+from nexusflow.paper.claims_config import Claim, ClaimsConfig, EqualClaim, OrderClaim, StaysClaim, load_claims
+from nexusflow.paper.claims_printed import contradiction, printed_cell, printed_effect, printed_numbers
+from nexusflow.paper.claims_statistics import VERDICTS, Effect, Verdict, combine, judge, measure
+from nexusflow.paper.claims_values import (
+    ClaimFiles,
+    LabelKey,
+    RunKey,
+    RunValues,
+    first_and_last,
+    read_values,
+    runs_of_labels,
+)
+from nexusflow.paper.config import PaperConfig
+from nexusflow.paper.published import metric_info
+from nexusflow.paper.rows import TableContext
+from nexusflow.paper.tables import markdown_grid, write_csv
+
+__all__ = ["build_ledger", "claims_markdown", "write_claims"]
+
+
+class _Ours:
+    """Our numbers by label; every run is read once."""
+
+    def __init__(self, files: ClaimFiles, runs: Mapping[LabelKey, RunKey], context: TableContext) -> None:
+        self.files, self.runs, self.context = files, runs, context
+        self.read: dict[RunKey, RunValues] = {}
+
+    def of(self, table: str, block: str | None, label: str) -> RunValues:
+        """Numbers of a label; empty where no run stands behind it."""
+        key = self.runs.get((table, block, label))
+        if key is None:
+            return RunValues()
+        if key not in self.read:
+            paths = self.files.metrics.get(key, ())
+            self.read[key] = read_values(paths, key, self.context.scale, self.context.seeds)
+        return self.read[key]
+
+
+def _threshold(claim: OrderClaim, first: str, second: str, metric: str) -> float:
+    """Effect that ours must exceed: a share of the printed one."""
+    cells = [printed_cell(claim.table, claim.block, label, metric) for label in (first, second)]
+    printed = printed_effect(cells[0], cells[1], claim.effect)
+    if printed is None or claim.share == 0:
+        return 0.0
+    return claim.share * (math.log(printed) if claim.effect == "ratio" else float(printed))
+
+
+def _part(metric: str, first: str, second: str, effect: Effect, low: float, high: float) -> dict[str, Any]:
+    """One comparison as a record."""
+    interval = effect.interval or (None, None)
+    return {
+        "metric": metric,
+        "first": first,
+        "second": second,
+        "n": len(effect.seeds),
+        "seeds": " ".join(map(str, effect.seeds)),
+        "first mean": effect.first[0],
+        "first std": effect.first[1],
+        "second mean": effect.second[0],
+        "second std": effect.second[1],
+        "effect mean": effect.mean,
+        "effect std": effect.std,
+        "interval low": interval[0],
+        "interval high": interval[1],
+        "claimed above": low,
+        "claimed below": high,
+        "verdict": judge(effect, low, high),
+    }
+
+
+def _parts(claim: Claim, ours: _Ours, confidence: float) -> list[dict[str, Any]]:
+    """Make every comparison of a claim."""
+    found: list[dict[str, Any]] = []
+    if isinstance(claim, OrderClaim | EqualClaim):
+        order = isinstance(claim, OrderClaim)
+        pairs = claim.pairs if isinstance(claim, OrderClaim) else [claim.labels]
+        metrics = claim.metrics if isinstance(claim, OrderClaim) else tuple(claim.tolerance)
+        ratio = claim.effect == "ratio"
+        for first, second in pairs:
+            left, right = (ours.of(claim.table, claim.block, label) for label in (first, second))
+            for metric in metrics:
+                up = metric_info(metric).direction == "up"
+                effect = measure(left.of(metric), right.of(metric), up, ratio, confidence)
+                if isinstance(claim, OrderClaim):
+                    low, high = _threshold(claim, first, second, metric), math.inf
+                else:
+                    high = math.log1p(claim.tolerance[metric]) if ratio else claim.tolerance[metric]
+                    low = -high
+                found.append(_part(metric, first, second, effect, low, high) | {"order": order})
+    elif isinstance(claim, StaysClaim):
+        key = ours.runs.get((claim.table, None, claim.label))
+        logs = ours.files.logs.get(key, {}) if key else {}
+        start, end = first_and_last(logs, claim.column)
+        effect = measure(end.of(claim.column), start.of(claim.column), True, True, confidence)
+        found.append(
+            _part(claim.column, "last value", "first value", effect, math.log(claim.share), math.inf)
+        )
+    return found
+
+
+def _tolerance(claim: Claim, confidence: float) -> str:
+    """Say what was fixed beforehand."""
+    if isinstance(claim, OrderClaim):
+        size = f"above {claim.share:g} of the printed effect" if claim.share else "above zero"
+        return f"{confidence:.0%} interval of the paired {claim.effect} {size}, in every comparison"
+    if isinstance(claim, EqualClaim):
+        limits = ", ".join(f"{name} ±{value:g}" for name, value in claim.tolerance.items())
+        return f"{confidence:.0%} interval of the paired {claim.effect} within {limits}"
+    if isinstance(claim, StaysClaim):
+        return f"{confidence:.0%} interval of last over first value above {claim.share:g}"
+    return ""
+
+
+def _ours_text(parts: Sequence[Mapping[str, Any]]) -> str:
+    """Write our means and spreads, and the interval of the effect."""
+
+    def number(value: float | None, std: float | None) -> str:
+        return f"{value:.4g}" + ("" if std is None else f" ± {std:.2g}")
+
+    texts = []
+    for part in parts:
+        if part["n"]:
+            pair = " : ".join(
+                number(part[f"{side} mean"], part[f"{side} std"]) for side in ("first", "second")
+            )
+            low, high = part["interval low"], part["interval high"]
+            span = "" if low is None else f" [{low:+.3g} … {high:+.3g}]"
+            texts.append(f"{part['metric']} ({part['first']} : {part['second']}) {pair}{span}")
+    return "; ".join(texts)
+
+
+def _note(claim: Claim, against: str | None, parts: Sequence[Mapping[str, Any]]) -> str:
+    counts = [part["n"] for part in parts]
+    few = bool(counts) and 0 < min(counts) < 3
+    notes = [against, claim.note, getattr(claim, "reason", "") if not against else ""]
+    notes.append("Fewer than three seeds decide nothing." if few else "")
+    return " ".join(note for note in notes if note)
+
+
+def build_ledger(
+    paper: PaperConfig, files: ClaimFiles, context: TableContext, claims: ClaimsConfig | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Judge every claim.
+
+    Args:
+        paper: content of config/paper.yaml: which run stands behind which printed row.
+        files: result files that are there.
+        context: scale, data, seeds.
+        claims: declarations; default: those of the package.
+
+    Returns:
+        One row per claim, and one row per comparison behind them.
+
+    Raises:
+        UserError: naming the file and key if a result file is malformed.
+    """
+    declared = claims or load_claims()
+    ours = _Ours(files, runs_of_labels(paper, declared), context)
+    ledger, details = [], []
+    for claim in declared.claims:
+        parts, against = _parts(claim, ours, declared.confidence), contradiction(claim)
+        verdict: Verdict = combine([part["verdict"] for part in parts])
+        ledger.append(
+            {
+                "id": claim.id,
+                "where": claim.where,
+                "statement": claim.statement,
+                "paper": printed_numbers(claim),
+                "test": claim.test,
+                "tolerance": _tolerance(claim, declared.confidence),
+                "seeds": min((part["n"] for part in parts), default=0),
+                "ours": _ours_text(parts),
+                "verdict": "impossible as printed" if against else verdict,
+                "note": _note(claim, against, parts),
+                "scale": context.scale,
+                "data": context.data,
+            }
+        )
+        details += [{"id": claim.id, **part} for part in parts]
+    digest = sha256_json(sorted(value for run in ours.read.values() for value in run.hashes))
+    frame = pd.DataFrame.from_records(ledger).assign(**{"inputs sha256": digest})
+    return frame, pd.DataFrame.from_records(details).drop(columns="order", errors="ignore")
+
+
+def claims_markdown(frame: pd.DataFrame, context: TableContext) -> str:
+    """Write the ledger for people.
+
+    Args:
+        frame: first result of `build_ledger`.
+        context: scale, data, seeds.
+
+    Returns:
+        Markdown: how verdicts are reached, their counts, and one grid.
+    """
+    counts = frame["verdict"].value_counts()
+    summary = "; ".join(f"{verdict}: {counts.get(verdict, 0)}" for verdict in VERDICTS)
+    columns = ["where", "statement", "paper", "ours", "seeds", "verdict", "tolerance", "note"]
+    rows = [[str(record[name]) for name in columns] for record in frame.to_dict("records")]
+    return (
+        "# Claims of the paper\n\n"
+        f"{context.source()}. {summary}.\n\n"
+        "Ours: mean ± sample standard deviation over seeds, and the interval of the paired effect, "
+        "positive where the first is better. A claim counts as reproduced only with three seeds or more "
+        "and if every comparison holds; intervals cover the variation between training seeds.\n\n"
+        + markdown_grid([name.capitalize() for name in columns], rows, left=len(columns))
+    )
+
+
+def write_claims(paper: PaperConfig, files: ClaimFiles, context: TableContext, folder: Path) -> pd.DataFrame:
+    """Judge every claim and write claims.csv, claims_parts.csv and claims.md.
+
+    Args:
+        paper: content of config/paper.yaml.
+        files: result files that are there.
+        context: scale, data, seeds.
+        folder: destination.
+
+    Returns:
+        The ledger, one row per claim.
+
+    Raises:
+        UserError: naming the file and key if a result file is malformed.
+    """
+    frame, details = build_ledger(paper, files, context)
+    write_csv(folder / "claims.csv", frame)
+    write_csv(folder / "claims_parts.csv", details)
+    write_text(folder / "claims.md", claims_markdown(frame, context))
+    return frame

@@ -1,0 +1,144 @@
+"""Our numbers behind the claims: metric of a run, one value per seed; what is not there is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from nexusflow.core.errors import UserError
+from nexusflow.core.files import sha256_file
+from nexusflow.paper.claims_config import ClaimsConfig
+from nexusflow.paper.config import PaperConfig, TableConfig
+from nexusflow.paper.logs import read_log
+from nexusflow.paper.metrics import RunMetrics, load_run
+
+__all__ = ["ClaimFiles", "LabelKey", "RunKey", "RunValues", "first_and_last", "read_values", "runs_of_labels"]
+
+LabelKey = tuple[str, str | None, str]
+"""Table of the paper, printed row where its columns are the methods, label."""
+RunKey = tuple[str, str]
+"""Suite and run."""
+
+# Metric of a printed table → cost of a run, by the names of `RunMetrics.cost`.
+_COSTS = {"Training time": "train seconds", "GPU memory": "peak memory MiB"}
+
+
+@dataclass(frozen=True)
+class ClaimFiles:
+    """Result files that are there.
+
+    Args:
+        metrics: suite and run → one metrics.json per seed.
+        logs: suite and run → seed → log.csv.
+    """
+
+    metrics: Mapping[RunKey, Sequence[Path]] = field(default_factory=dict)
+    logs: Mapping[RunKey, Mapping[int, Path]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunValues:
+    """Numbers of one run.
+
+    Args:
+        values: metric → seed → value; cost goes by the names of the printed table.
+        hashes: sha256 of every file that was read.
+    """
+
+    values: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    hashes: tuple[str, ...] = ()
+
+    def of(self, metric: str) -> Mapping[int, float]:
+        """Give one metric.
+
+        Args:
+            metric: metric name.
+
+        Returns:
+            Seed → value, empty if the run has none.
+        """
+        return self.values.get(metric, {})
+
+
+def runs_of_labels(paper: PaperConfig, claims: ClaimsConfig) -> dict[LabelKey, RunKey]:
+    """Say which run stands behind each label of a printed table.
+
+    Args:
+        paper: content of config/paper.yaml; rows that the paper does not have go by our label.
+        claims: the ledger's declarations, with the tables that have no section there.
+
+    Returns:
+        Table, block and label → suite and run.
+    """
+    found: dict[LabelKey, RunKey] = {}
+    for name in type(paper).model_fields:
+        section = getattr(paper, name)
+        if isinstance(section, TableConfig) and getattr(section, "paper_table", None) == name:
+            for row in section.rows:
+                found[name, None, row.paper or row.label] = (row.suite, row.run)
+    for further in claims.rows:
+        for label, run in further.runs.items():
+            found[further.table, further.block, label] = (further.suite, run)
+    return found
+
+
+def _values(files: Sequence[RunMetrics]) -> dict[str, dict[int, float]]:
+    values: dict[str, dict[int, float]] = {}
+    for file in files:
+        named = dict(file.values["all"])
+        named |= {name: file.cost[key] for name, key in _COSTS.items() if key in file.cost}
+        for metric, value in named.items():
+            values.setdefault(metric, {})[file.seed] = value
+    return values
+
+
+def read_values(paths: Sequence[Path], key: RunKey, scale: str, seeds: Sequence[int]) -> RunValues:
+    """Read the metrics files of one run.
+
+    Args:
+        paths: one metrics.json per seed; may be empty.
+        key: suite and run that every file must carry.
+        scale: scale that every file must carry.
+        seeds: seeds that were asked for; files of others are refused.
+
+    Returns:
+        The numbers of the whole validation split, and the cost of training.
+
+    Raises:
+        UserError: naming the file and key if a file is malformed, of another run, suite, scale or seed.
+    """
+    suite, run = key
+    files = load_run(paths, run, scale, suite=suite)
+    for file in files:
+        if file.seed not in seeds:
+            raise UserError(
+                f"{file.path}: key 'seed' is {file.seed}, not one of {list(seeds)}; check the paths."
+            )
+    return RunValues(_values(files), tuple(file.sha256 for file in files))
+
+
+def first_and_last(paths: Mapping[int, Path], column: str) -> tuple[RunValues, RunValues]:
+    """Read the first and the last logged value of a column, of the one that shrank most.
+
+    Args:
+        paths: seed → log.csv.
+        column: glob of columns.
+
+    Returns:
+        Values under the metric `column`: first and last; seeds whose log has no such column are left out.
+
+    Raises:
+        UserError: if a log is malformed.
+    """
+    first: dict[int, float] = {}
+    last: dict[int, float] = {}
+    for seed, path in paths.items():
+        log = read_log(path)
+        curves = [log[name].dropna() for name in log.columns if fnmatchcase(name, column)]
+        ends = [(float(c.iloc[0]), float(c.iloc[-1])) for c in curves if len(c) > 1 and c.iloc[0] > 0]
+        if ends:
+            first[seed], last[seed] = min(ends, key=lambda pair: pair[1] / pair[0])
+    hashes = tuple(sha256_file(path) for path in paths.values())
+    return RunValues({column: first}, hashes), RunValues({column: last}, hashes)

@@ -1,0 +1,69 @@
+"""The ledger: declared claims, contradictions of the printed numbers, verdicts over seeds."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nexusflow.config.load import load_configuration
+from nexusflow.paper.claims import build_ledger, write_claims
+from nexusflow.paper.claims_config import load_claims
+from nexusflow.paper.claims_statistics import VERDICTS
+from nexusflow.paper.claims_values import ClaimFiles
+from nexusflow.paper.config import PaperConfig
+from nexusflow.paper.rows import TableContext
+from tests.paper.fabricate import write_metrics
+
+CONTEXT = TableContext("smoke", "invented", (0, 1, 2))
+
+
+@pytest.fixture(scope="module")
+def paper() -> PaperConfig:
+    return load_configuration(Path(__file__).parents[2] / "config", "smoke").paper
+
+
+def _ledger(paper: PaperConfig, files: ClaimFiles) -> pd.DataFrame:
+    return build_ledger(paper, files, CONTEXT)[0].set_index("id")
+
+
+def test_without_runs_only_the_printed_numbers_speak(paper: PaperConfig) -> None:
+    frame = _ledger(paper, ClaimFiles())
+    assert len(frame) == len(load_claims().claims) >= 25
+    assert set(frame["verdict"]) == {"impossible as printed", "not run at this scale"}
+    impossible = set(frame.index[frame["verdict"] == "impossible as printed"])
+    assert {"recall_table3", "amota_over_jtr", "depth_nuscenes_text", "without_over_baseline"} <= impossible
+    assert not {"amota_over_baseline", "amota_over_mtpsl", "lanes_ten_points", "lowest_ids"} & impossible
+    assert frame.loc["amota_over_jtr", "note"].startswith("AMOTA: the text says 0.138")
+    assert frame.loc["recall_table3", "paper"] == "Recall 1.355"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "strength", "verdict"),
+    [
+        ((0, 1, 2), 1.6, "reproduced"),
+        ((0, 1, 2), 0.4, "not reproduced"),
+        ((0, 1, 2), 1.08, "within noise"),
+        ((0, 1), 1.6, "within noise"),
+    ],
+)
+def test_verdicts_follow_the_interval_and_the_seeds(
+    paper: PaperConfig, tmp_path: Path, seeds: tuple[int, ...], strength: float, verdict: str
+) -> None:
+    files = ClaimFiles(
+        {
+            ("nuscenes", "nexusflow_two_stage"): write_metrics(
+                tmp_path, "nexusflow_two_stage", seeds, strength
+            ),
+            ("nuscenes", "baseline"): write_metrics(tmp_path, "baseline", seeds),
+        }
+    )
+    row = _ledger(paper, files).loc["amota_over_baseline"]
+    assert row["verdict"] == verdict and row["seeds"] == len(seeds)
+    assert ("Fewer than three seeds" in row["note"]) == (len(seeds) < 3)
+
+
+def test_files_are_written(paper: PaperConfig, tmp_path: Path) -> None:
+    write_claims(paper, ClaimFiles(), CONTEXT, tmp_path)
+    assert set(pd.read_csv(tmp_path / "claims.csv")["verdict"]) <= set(VERDICTS)
+    assert len(pd.read_csv(tmp_path / "claims_parts.csv")) > 100
+    assert "not run at this scale" in (tmp_path / "claims.md").read_text()

@@ -41,7 +41,7 @@ Kind = Annotated[
     ),
 ]
 Workers = Annotated[int, typer.Option(min=1, help="processes")]
-Seeds = Annotated[list[int] | None, typer.Argument(hidden=True)]
+Seeds = Annotated[list[int] | None, typer.Option(help="training seeds (default: those of config.yaml)")]
 Folder = Path(os.environ.get("NEXUSFLOW_CONFIG", "config"))
 
 
@@ -181,9 +181,7 @@ def table(
         ),
     ],
     scale: Scale = None,
-    seeds: Annotated[
-        list[int] | None, typer.Option(help="training seeds (default: those of config.yaml)")
-    ] = None,
+    seeds: Seeds = None,
 ) -> None:
     """Write a table from metrics files."""
     from nexusflow.config.publish import write_table
@@ -195,9 +193,7 @@ def table(
 @app.command()
 def claims(
     scale: Scale = None,
-    seeds: Annotated[
-        list[int] | None, typer.Option(help="training seeds (default: those of config.yaml)")
-    ] = None,
+    seeds: Seeds = None,
 ) -> None:
     """Judge every claim of the paper by the result files that are there."""
     from nexusflow.config.publish import write_ledger
@@ -213,9 +209,7 @@ def figure(
         typer.Argument(help="figure6, figure7, collapse, learning_curves, rivals_nuscenes or rivals_nyuv2"),
     ],
     scale: Scale = None,
-    seeds: Annotated[
-        list[int] | None, typer.Option(help="training seeds (default: those of config.yaml)")
-    ] = None,
+    seeds: Seeds = None,
 ) -> None:
     """Draw a figure from result files."""
     from nexusflow.config.publish import draw_figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from nexusflow.config.load import Configuration
 from nexusflow.paper.claims_config import StaysClaim, load_claims
 from nexusflow.paper.claims_values import ClaimFiles, RunKey, runs_of_labels
 
-__all__ = ["claim_files", "claim_paths"]
+__all__ = ["claim_files", "claim_paths", "claim_settings"]
 
 
 def claim_files(configuration: Configuration, layout: Layout, seeds: Sequence[int]) -> ClaimFiles:
@@ -56,3 +57,16 @@ def claim_paths(configuration: Configuration, layout: Layout, seeds: Sequence[in
     files = claim_files(configuration, layout, seeds)
     metrics = [path for paths in files.metrics.values() for path in paths]
     return [str(path) for path in (*metrics, *(p for logs in files.logs.values() for p in logs.values()))]
+
+
+def claim_settings(configuration: Configuration) -> str:
+    """Say which run stands behind which printed row: all that the ledger reads of the configuration.
+
+    Args:
+        configuration: configuration of the scale.
+
+    Returns:
+        Canonical JSON.
+    """
+    runs = runs_of_labels(configuration.paper, load_claims())
+    return json.dumps(sorted(([*map(str, label), *run] for label, run in runs.items())))

@@ -318,9 +318,14 @@ def write_ledger(configuration: Configuration, layout: Layout, seeds: list[int])
     from nexusflow.config.ledger import claim_files
     from nexusflow.paper.claims import write_claims
 
-    has_street = configuration.scale.nuscenes is not None
-    context = (_context if has_street else _dense_context)(configuration, seeds)
-    write_claims(configuration.paper, claim_files(configuration, layout, seeds), context, layout.base)
+    # A scale may have one suite only.
+    makers = {"nuscenes": _context, "nyuv2": _dense_context}
+    contexts = {
+        suite: make(configuration, seeds)
+        for suite, make in makers.items()
+        if getattr(configuration.scale, suite) is not None
+    }
+    write_claims(configuration.paper, claim_files(configuration, layout, seeds), contexts, layout.base)
 
 
 def draw_figure(configuration: Configuration, layout: Layout, name: str, seeds: list[int]) -> None:

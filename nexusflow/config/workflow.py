@@ -15,7 +15,7 @@ from nexusflow.config.fingerprint import (
     code_fingerprint,
 )
 from nexusflow.config.layout import CHECKPOINT_FILES, Layout
-from nexusflow.config.ledger import claim_paths
+from nexusflow.config.ledger import claim_paths, claim_settings
 from nexusflow.config.load import Configuration, load_configuration
 from nexusflow.config.paper_runs import runs_behind
 from nexusflow.config.sections import paper_section, section
@@ -294,6 +294,10 @@ class Pipeline:
     def claim_inputs(self, scale: str) -> list[str]:
         """Result files behind the claims that are there; missing runs are not asked for."""
         return claim_paths(self.of(scale), Layout(scale), self.seeds)
+
+    def claim_settings(self, scale: str) -> str:
+        """What the ledger of claims reads of the configuration, as canonical text."""
+        return claim_settings(self.of(scale))
 
     @staticmethod
     def claims_code() -> str:

@@ -38,19 +38,43 @@ __all__ = ["build_ledger", "claims_markdown", "write_claims"]
 class _Ours:
     """Our numbers by label; every run is read once."""
 
-    def __init__(self, files: ClaimFiles, runs: Mapping[LabelKey, RunKey], context: TableContext) -> None:
-        self.files, self.runs, self.context = files, runs, context
+    def __init__(
+        self, files: ClaimFiles, runs: Mapping[LabelKey, RunKey], contexts: Mapping[str, TableContext]
+    ) -> None:
+        self.files, self.runs, self.contexts = files, runs, contexts
         self.read: dict[RunKey, RunValues] = {}
+        self.logs_read: set[str] = set()
 
     def of(self, table: str, block: str | None, label: str) -> RunValues:
-        """Numbers of a label; empty where no run stands behind it."""
+        """Numbers of a label; empty where no run, or no suite of this scale, stands behind it."""
         key = self.runs.get((table, block, label))
-        if key is None:
+        if key is None or key[0] not in self.contexts:
             return RunValues()
         if key not in self.read:
             paths = self.files.metrics.get(key, ())
-            self.read[key] = read_values(paths, key, self.context.scale, self.context.seeds)
+            self.read[key] = read_values(paths, key, self.contexts[key[0]])
         return self.read[key]
+
+    def ends(self, claim: StaysClaim) -> tuple[RunValues, RunValues]:
+        """First and last logged values of a claim's run; empty where it left no log."""
+        key = self.runs.get((claim.table, None, claim.label))
+        start, end = first_and_last(self.files.logs.get(key, {}) if key else {}, claim.column)
+        self.logs_read |= set(start.hashes)
+        return start, end
+
+    def data(self, claim: Claim) -> str:
+        """Data of the runs behind a claim; empty where the printed words alone are judged."""
+        if not isinstance(claim, OrderClaim | EqualClaim | StaysClaim):
+            return ""
+        block = None if isinstance(claim, StaysClaim) else claim.block
+        suites = {run[0] for key, run in self.runs.items() if key[:2] == (claim.table, block)}
+        return "; ".join(self.contexts[suite].data for suite in sorted(suites & set(self.contexts)))
+
+    @property
+    def sha256(self) -> str:
+        """Hash over the hashes of all files that were read."""
+        metrics = {value for run in self.read.values() for value in run.hashes}
+        return sha256_json(sorted(metrics | self.logs_read))
 
 
 def _threshold(claim: OrderClaim, first: str, second: str, metric: str) -> float:
@@ -89,7 +113,6 @@ def _parts(claim: Claim, ours: _Ours, confidence: float) -> list[dict[str, Any]]
     """Make every comparison of a claim."""
     found: list[dict[str, Any]] = []
     if isinstance(claim, OrderClaim | EqualClaim):
-        order = isinstance(claim, OrderClaim)
         pairs = claim.pairs if isinstance(claim, OrderClaim) else [claim.labels]
         metrics = claim.metrics if isinstance(claim, OrderClaim) else tuple(claim.tolerance)
         ratio = claim.effect == "ratio"
@@ -103,11 +126,9 @@ def _parts(claim: Claim, ours: _Ours, confidence: float) -> list[dict[str, Any]]
                 else:
                     high = math.log1p(claim.tolerance[metric]) if ratio else claim.tolerance[metric]
                     low = -high
-                found.append(_part(metric, first, second, effect, low, high) | {"order": order})
+                found.append(_part(metric, first, second, effect, low, high))
     elif isinstance(claim, StaysClaim):
-        key = ours.runs.get((claim.table, None, claim.label))
-        logs = ours.files.logs.get(key, {}) if key else {}
-        start, end = first_and_last(logs, claim.column)
+        start, end = ours.ends(claim)
         effect = measure(end.of(claim.column), start.of(claim.column), True, True, confidence)
         found.append(
             _part(claim.column, "last value", "first value", effect, math.log(claim.share), math.inf)
@@ -155,14 +176,17 @@ def _note(claim: Claim, against: str | None, parts: Sequence[Mapping[str, Any]])
 
 
 def build_ledger(
-    paper: PaperConfig, files: ClaimFiles, context: TableContext, claims: ClaimsConfig | None = None
+    paper: PaperConfig,
+    files: ClaimFiles,
+    contexts: Mapping[str, TableContext],
+    claims: ClaimsConfig | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Judge every claim.
 
     Args:
         paper: content of config/paper.yaml: which run stands behind which printed row.
         files: result files that are there.
-        context: scale, data, seeds.
+        contexts: suite → scale, data, seeds.
         claims: declarations; default: those of the package.
 
     Returns:
@@ -172,7 +196,7 @@ def build_ledger(
         UserError: naming the file and key if a result file is malformed.
     """
     declared = claims or load_claims()
-    ours = _Ours(files, runs_of_labels(paper, declared), context)
+    ours = _Ours(files, runs_of_labels(paper, declared), contexts)
     ledger, details = [], []
     for claim in declared.claims:
         parts, against = _parts(claim, ours, declared.confidence), contradiction(claim)
@@ -189,33 +213,33 @@ def build_ledger(
                 "ours": _ours_text(parts),
                 "verdict": "impossible as printed" if against else verdict,
                 "note": _note(claim, against, parts),
-                "scale": context.scale,
-                "data": context.data,
+                "scale": next(iter(contexts.values())).scale,
+                "data": ours.data(claim),
             }
         )
         details += [{"id": claim.id, **part} for part in parts]
-    digest = sha256_json(sorted(value for run in ours.read.values() for value in run.hashes))
-    frame = pd.DataFrame.from_records(ledger).assign(**{"inputs sha256": digest})
-    return frame, pd.DataFrame.from_records(details).drop(columns="order", errors="ignore")
+    frame = pd.DataFrame.from_records(ledger).assign(**{"inputs sha256": ours.sha256})
+    return frame, pd.DataFrame.from_records(details)
 
 
-def claims_markdown(frame: pd.DataFrame, context: TableContext) -> str:
+def claims_markdown(frame: pd.DataFrame, contexts: Mapping[str, TableContext]) -> str:
     """Write the ledger for people.
 
     Args:
         frame: first result of `build_ledger`.
-        context: scale, data, seeds.
+        contexts: suite → scale, data, seeds.
 
     Returns:
         Markdown: how verdicts are reached, their counts, and one grid.
     """
     counts = frame["verdict"].value_counts()
+    sources = "\n".join(f"* {suite}: {context.source()}" for suite, context in contexts.items())
     summary = "; ".join(f"{verdict}: {counts.get(verdict, 0)}" for verdict in VERDICTS)
     columns = ["where", "statement", "paper", "ours", "seeds", "verdict", "tolerance", "note"]
     rows = [[str(record[name]) for name in columns] for record in frame.to_dict("records")]
     return (
         "# Claims of the paper\n\n"
-        f"{context.source()}. {summary}.\n\n"
+        f"{sources}\n\n{summary}.\n\n"
         "Ours: mean ± sample standard deviation over seeds, and the interval of the paired effect, "
         "positive where the first is better. A claim counts as reproduced only with three seeds or more "
         "and if every comparison holds; intervals cover the variation between training seeds.\n\n"
@@ -223,13 +247,15 @@ def claims_markdown(frame: pd.DataFrame, context: TableContext) -> str:
     )
 
 
-def write_claims(paper: PaperConfig, files: ClaimFiles, context: TableContext, folder: Path) -> pd.DataFrame:
+def write_claims(
+    paper: PaperConfig, files: ClaimFiles, contexts: Mapping[str, TableContext], folder: Path
+) -> pd.DataFrame:
     """Judge every claim and write claims.csv, claims_parts.csv and claims.md.
 
     Args:
         paper: content of config/paper.yaml.
         files: result files that are there.
-        context: scale, data, seeds.
+        contexts: suite → scale, data, seeds.
         folder: destination.
 
     Returns:
@@ -238,8 +264,8 @@ def write_claims(paper: PaperConfig, files: ClaimFiles, context: TableContext, f
     Raises:
         UserError: naming the file and key if a result file is malformed.
     """
-    frame, details = build_ledger(paper, files, context)
+    frame, details = build_ledger(paper, files, contexts)
     write_csv(folder / "claims.csv", frame)
     write_csv(folder / "claims_parts.csv", details)
-    write_text(folder / "claims.md", claims_markdown(frame, context))
+    write_text(folder / "claims.md", claims_markdown(frame, contexts))
     return frame

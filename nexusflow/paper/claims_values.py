@@ -13,6 +13,7 @@ from nexusflow.paper.claims_config import ClaimsConfig
 from nexusflow.paper.config import PaperConfig, TableConfig
 from nexusflow.paper.logs import read_log
 from nexusflow.paper.metrics import RunMetrics, load_run
+from nexusflow.paper.rows import TableContext
 
 __all__ = ["ClaimFiles", "LabelKey", "RunKey", "RunValues", "first_and_last", "read_values", "runs_of_labels"]
 
@@ -94,27 +95,27 @@ def _values(files: Sequence[RunMetrics]) -> dict[str, dict[int, float]]:
     return values
 
 
-def read_values(paths: Sequence[Path], key: RunKey, scale: str, seeds: Sequence[int]) -> RunValues:
+def read_values(paths: Sequence[Path], key: RunKey, context: TableContext) -> RunValues:
     """Read the metrics files of one run.
 
     Args:
         paths: one metrics.json per seed; may be empty.
         key: suite and run that every file must carry.
-        scale: scale that every file must carry.
-        seeds: seeds that were asked for; files of others are refused.
+        context: scale and domain gap that every file must carry, and the seeds that were asked for.
 
     Returns:
         The numbers of the whole validation split, and the cost of training.
 
     Raises:
-        UserError: naming the file and key if a file is malformed, of another run, suite, scale or seed.
+        UserError: naming the file and key if a file is malformed, of another run, suite, scale, domain gap
+            or seed.
     """
     suite, run = key
-    files = load_run(paths, run, scale, suite=suite)
+    files = load_run(paths, run, context.scale, context.domain_gap, suite)
     for file in files:
-        if file.seed not in seeds:
+        if file.seed not in context.seeds:
             raise UserError(
-                f"{file.path}: key 'seed' is {file.seed}, not one of {list(seeds)}; check the paths."
+                f"{file.path}: key 'seed' is {file.seed}, not one of {list(context.seeds)}; check the paths."
             )
     return RunValues(_values(files), tuple(file.sha256 for file in files))
 

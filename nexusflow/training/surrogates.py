@@ -6,6 +6,7 @@ Letters: B frames of a batch.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ __all__ = ["fit_surrogates"]
 _STREAM = 17  # of random numbers, apart from those of training
 
 
+@lru_cache(maxsize=2)
 def _order(count: int, epoch: int, seed: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64([seed, _STREAM, epoch])).permutation(count)
 

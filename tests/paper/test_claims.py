@@ -14,7 +14,7 @@ from nexusflow.paper.config import PaperConfig
 from nexusflow.paper.rows import TableContext
 from tests.paper.fabricate import write_metrics
 
-CONTEXT = TableContext("smoke", "invented", (0, 1, 2))
+CONTEXTS = {suite: TableContext("smoke", f"invented {suite}", (0, 1, 2)) for suite in ("nuscenes", "nyuv2")}
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def paper() -> PaperConfig:
 
 
 def _ledger(paper: PaperConfig, files: ClaimFiles) -> pd.DataFrame:
-    return build_ledger(paper, files, CONTEXT)[0].set_index("id")
+    return build_ledger(paper, files, CONTEXTS)[0].set_index("id")
 
 
 def test_without_runs_only_the_printed_numbers_speak(paper: PaperConfig) -> None:
@@ -35,6 +35,19 @@ def test_without_runs_only_the_printed_numbers_speak(paper: PaperConfig) -> None
     assert not {"amota_over_baseline", "amota_over_mtpsl", "lanes_ten_points", "lowest_ids"} & impossible
     assert frame.loc["amota_over_jtr", "note"].startswith("AMOTA: the text says 0.138")
     assert frame.loc["recall_table3", "paper"] == "Recall 1.355"
+    measured = frame[frame["test"].isin(["order", "equal", "stays"])]
+    assert set(measured["data"]) == {"invented nuscenes", "invented nyuv2"}
+    assert measured.loc["amota_over_baseline", "data"] == "invented nuscenes"
+
+
+def test_the_hash_of_the_inputs_knows_the_logs(paper: PaperConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    files = ClaimFiles(logs={("nuscenes", "nexusflow_two_stage"): {0: log}})
+    digests = set()
+    for last in (0.1, 0.2):
+        log.write_text(f"step,monitor/nexusflow/track/latent_std\n2,1.0\n4,{last}\n")
+        digests.update(_ledger(paper, files)["inputs sha256"])
+    assert len(digests) == 2
 
 
 @pytest.mark.parametrize(
@@ -63,7 +76,7 @@ def test_verdicts_follow_the_interval_and_the_seeds(
 
 
 def test_files_are_written(paper: PaperConfig, tmp_path: Path) -> None:
-    write_claims(paper, ClaimFiles(), CONTEXT, tmp_path)
+    write_claims(paper, ClaimFiles(), CONTEXTS, tmp_path)
     assert set(pd.read_csv(tmp_path / "claims.csv")["verdict"]) <= set(VERDICTS)
     assert len(pd.read_csv(tmp_path / "claims_parts.csv")) > 100
     assert "not run at this scale" in (tmp_path / "claims.md").read_text()

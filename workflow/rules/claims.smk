@@ -15,6 +15,7 @@ rule claims:
     conda:
         "../../environment.yml"
     params:
+        settings=lambda w: pipeline.claim_settings(w.scale),
         seeds=pipeline.seed_options,
         code=pipeline.claims_code(),
     shell:

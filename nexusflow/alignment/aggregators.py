@@ -47,10 +47,7 @@ class MLPAggregator(nn.Module):
 
     def forward(self, tap: Tap) -> Tensor:
         """Compresses a tap (see `tokens_of`) into vectors (B, D)."""
-        x_BQF, weights_BQ, _ = tokens_of(tap)
-        total_B1 = weights_BQ.sum(-1, keepdim=True)
-        shares_BQ = weights_BQ / torch.where(total_B1 > 0, total_B1, 1)
-        return self.network((shares_BQ[..., None] * x_BQF).sum(1))
+        return self.network(_weighted_mean(tap))
 
 
 class AttentionAggregator(nn.Module):
@@ -165,6 +162,17 @@ class DeformableAggregator(nn.Module):
         for layer in self.layers:
             x_BMD = layer(x_BMD, self.references_M2.sigmoid(), map_BFHW)
         return self.norm(x_BMD.mean(1))
+
+
+def _weighted_mean(tap: Tap) -> Tensor:
+    features = features_of(tap)
+    if features.ndim == 4 and (isinstance(tap, Tensor) or set(tap) == {"features"}):
+        # A map without weights is read in place: as tokens it would be copied in full precision.
+        return features.mean((2, 3), dtype=torch.promote_types(features.dtype, torch.float32))
+    x_BQF, weights_BQ, _ = tokens_of(tap)
+    total_B1 = weights_BQ.sum(-1, keepdim=True)
+    shares_BQ = weights_BQ / torch.where(total_B1 > 0, total_B1, 1)
+    return (shares_BQ[..., None] * x_BQF).sum(1)
 
 
 def _queries(queries: int, dim: int) -> nn.Parameter:

@@ -120,11 +120,13 @@ class DenseModel(nn.Module):
         if self.attention is not None:
             bottlenecks, decoded = self.attention(trunk)
         first = {task: self.head_first[task](decoded[task]) for task in TASKS}
-        raw = {task: self.head_last[task](first[task]) for task in TASKS}
+        # Half precision would round metres to centimetres in the last layer.
+        with torch.autocast(images_B3HW.device.type, enabled=False):
+            raw = {task: self.head_last[task](_full_precision(first[task])) for task in TASKS}
         outputs = {
-            "segmentation": F.log_softmax(raw["segmentation"].float(), 1),
-            "depth": raw["depth"].float(),
-            "normal": F.normalize(raw["normal"].float(), dim=1, eps=_EPSILON),
+            "segmentation": F.log_softmax(raw["segmentation"], 1),
+            "depth": raw["depth"],
+            "normal": F.normalize(raw["normal"], dim=1, eps=_EPSILON),
         }
         taps = {"N1": first, "N2": bottlenecks, "N3": decoded}[self.config.tap]
         return DenseOutput(
@@ -133,6 +135,10 @@ class DenseModel(nn.Module):
             bottleneck_BCHW=trunk.bottleneck_BCHW,
             last_BCHW=shared,
         )
+
+
+def _full_precision(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def build_dense_model(config: DenseModelConfig) -> DenseModel:

@@ -95,7 +95,7 @@ def main() -> None:
         suite = NuScenesSuite(cache, partition, run.model, plan)
         method = build_method(run.method, BuildContext(suite.tap_channels, 0))
         optimizer = torch.optim.AdamW(
-            [*suite.model.parameters(), *method.parameters()], lr=1e-4, foreach=True
+            [*suite.model.parameters(), *method.parameters()], lr=1e-4, fused=True
         )
         runs[name] = (suite, method, optimizer, resolve_precision(run.training.precision) == "bf16-mixed")
     seconds: dict[str, list[dict[str, float]]] = defaultdict(list)

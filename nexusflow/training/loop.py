@@ -121,7 +121,7 @@ class Trainer:
             [{"params": group.parameters} for group in self.rates],
             lr=self.config.learning_rate,
             weight_decay=self.config.weight_decay,
-            foreach=True,
+            fused=True,
         )
 
     def step(self, step: int) -> dict[str, float]:

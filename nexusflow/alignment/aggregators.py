@@ -15,7 +15,7 @@ from nexusflow.alignment.attention import (
 )
 from nexusflow.alignment.taps import Tap, features_of, tokens_of
 
-__all__ = ["AttentionAggregator", "DeformableAggregator", "MLPAggregator"]
+__all__ = ["AttentionAggregator", "DeformableAggregator", "MLPAggregator", "weighted_mean"]
 
 
 class MLPAggregator(nn.Module):
@@ -47,7 +47,7 @@ class MLPAggregator(nn.Module):
 
     def forward(self, tap: Tap) -> Tensor:
         """Compresses a tap (see `tokens_of`) into vectors (B, D)."""
-        return self.network(_weighted_mean(tap))
+        return self.network(weighted_mean(tap))
 
 
 class AttentionAggregator(nn.Module):
@@ -164,7 +164,15 @@ class DeformableAggregator(nn.Module):
         return self.norm(x_BMD.mean(1))
 
 
-def _weighted_mean(tap: Tap) -> Tensor:
+def weighted_mean(tap: Tap) -> Tensor:
+    """Pools the tokens of a tap (see `tokens_of`) by their weights, in full precision.
+
+    Args:
+        tap: what a branch holds.
+
+    Returns:
+        Vectors (B, F); zero where all weights are.
+    """
     features = features_of(tap)
     if features.ndim == 4 and (isinstance(tap, Tensor) or set(tap) == {"features"}):
         # A map without weights is read in place: as tokens it would be copied in full precision.

@@ -154,6 +154,12 @@ class CouplingStack(nn.Module):
             orders_PD = torch.stack(orders)
         self.register_buffer("orders_PD", orders_PD)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has layers, each with one network for s and t, and no permutation."""
+        networks = [len(layer.networks) == 1 and not layer.additive for layer in self._couplings()]
+        return self.depth > 0 and all(networks) and self.orders_PD is None
+
     def forward(self, x_BD: Tensor) -> tuple[Tensor, Tensor]:
         """Transforms ``x_BD`` and returns the result and its log-determinant, shapes (B, D) and (B,)."""
         x_BD = _full_precision(x_BD)

@@ -3,14 +3,20 @@
 Legend: N tasks, B batch, D dimensions of the flow, L dimensions that are aligned.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from nexusflow.alignment.aggregators import AttentionAggregator, DeformableAggregator, MLPAggregator
+from nexusflow.alignment.aggregators import (
+    AttentionAggregator,
+    DeformableAggregator,
+    MLPAggregator,
+    weighted_mean,
+)
+from nexusflow.alignment.batched import BatchPlan
 from nexusflow.alignment.coupling import CouplingStack
 from nexusflow.alignment.losses import (
     Normalization,
@@ -74,6 +80,8 @@ class NexusFlow(nn.Module):
             the batch is lower; 0 is off.
         variance_weight: weight of that penalty.
         covariance_weight: extension, not in the paper: penalises correlated dimensions; 0 is off.
+        batched: computes alike surrogates of all tasks at once, with equal results to rounding; False
+            for hooks on single surrogates, or where the gradient is to be differentiated again.
 
     Source: Eqs. 1 to 5 of the paper; the weight lambda of Eq. 5 belongs to the training method.
 
@@ -105,6 +113,7 @@ class NexusFlow(nn.Module):
         variance_floor: float = 0.0,
         variance_weight: float = 1.0,
         covariance_weight: float = 0.0,
+        batched: bool = True,
     ) -> None:
         super().__init__()
         if len(tasks) < 2:
@@ -120,7 +129,8 @@ class NexusFlow(nn.Module):
         self.distance, self.reduction, self.normalize = LOSSES[loss], reduction, normalize
         self.first_aligned = dim // 2 if output == "second_half" else 0
         self.latent_dim = dim - self.first_aligned
-        self.detach = detach
+        self.detach, self.batched = detach, batched
+        self._batch_plan: BatchPlan | None = None
         self.variance_floor = variance_floor
         self.weights = {"align": 1.0, "variance": variance_weight, "covariance": covariance_weight}
         self.aggregators = nn.ModuleDict({task: aggregator(width, dim) for task, width in tasks.items()})
@@ -153,15 +163,39 @@ class NexusFlow(nn.Module):
         device = features_of(taps[self.tasks[0]]).device
         # Aligned embeddings differ by little: half precision would round the loss away.
         with torch.autocast(device.type, enabled=False):
-            embeddings, latents, log_dets = {}, {}, {}
-            for task in self.tasks:
-                tap = detach_tap(taps[task]) if self.detach else taps[task]
-                embeddings[task] = self.aggregators[task](tap)
-                z_BD, log_dets[task] = self.flows[task](embeddings[task])
-                latents[task] = z_BD[:, self.first_aligned :]
-            terms = self._terms(torch.stack(list(latents.values())))
+            x_NBD = self._embed([detach_tap(taps[t]) if self.detach else taps[t] for t in self.tasks])
+            z_NBD, log_det_NB = self._transform(x_NBD)
+            z_NBL = z_NBD[..., self.first_aligned :]
+            terms = self._terms(z_NBL)
             loss = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
-        return AlignmentOutput(embeddings, latents, log_dets, loss, terms)
+        return AlignmentOutput(
+            self._by_task(x_NBD), self._by_task(z_NBL), self._by_task(log_det_NB), loss, terms
+        )
+
+    def _embed(self, taps: Sequence[Tap]) -> Tensor:
+        """h' of all tasks, (N, B, D); one product for all where the aggregators are alike."""
+        if self.batched and (plan := self._plan()).mlps:
+            return plan.embed(torch.stack([weighted_mean(tap) for tap in taps]))
+        aggregators = [self.aggregators[task] for task in self.tasks]
+        return torch.stack([g(tap) for g, tap in zip(aggregators, taps, strict=True)])
+
+    def _transform(self, x_NBD: Tensor) -> tuple[Tensor, Tensor]:
+        """z and log-determinants of all tasks, (N, B, D) and (N, B); see `_embed`."""
+        if self.batched and (plan := self._plan()).couplings:
+            return plan.transform(x_NBD)
+        flows = [self.flows[task] for task in self.tasks]
+        transformed = [flow(x_BD) for flow, x_BD in zip(flows, x_NBD.unbind(), strict=True)]
+        z_NBD, log_det_NB = (torch.stack(parts) for parts in zip(*transformed, strict=True))
+        return z_NBD, log_det_NB
+
+    def _plan(self) -> BatchPlan:
+        aggregators, flows = [*self.aggregators.values()], [*self.flows.values()]
+        if self._batch_plan is None or not self._batch_plan.fits([*aggregators, *flows]):
+            self._batch_plan = BatchPlan(aggregators, flows)
+        return self._batch_plan
+
+    def _by_task(self, x_NB: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.tasks, x_NB.unbind(), strict=True))
 
     def _terms(self, z_NBL: Tensor) -> dict[str, Tensor]:
         terms = {"align": self.distance(normalize_embeddings(z_NBL, self.normalize), self.reduction)}

@@ -1,0 +1,126 @@
+"""Surrogates of all tasks at once against the tasks' own modules."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nexusflow.alignment import MLPAggregator, NexusFlow
+from nexusflow.alignment.batched import BatchPlan
+
+TASKS = {"segmentation": 6, "depth": 6, "normal": 6}
+
+
+def surrogates(**options: object) -> NexusFlow:
+    """Float64 surrogates whose last layers are not zero, as a new flow's would be."""
+    torch.manual_seed(0)
+    settings: dict = {"dim": 7, "depth": 3, "hidden": 5, "aggregator": partial(MLPAggregator, layers=2)}
+    model = NexusFlow(TASKS, **(settings | options)).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return model
+
+
+def taps() -> dict[str, Tensor]:
+    torch.manual_seed(1)
+    return {task: torch.randn(4, 6, 3, 2, dtype=torch.float64, requires_grad=True) for task in TASKS}
+
+
+def gradients(model: NexusFlow, entries: dict[str, Tensor]) -> list[Tensor]:
+    output = model(entries)
+    log_dets = torch.stack([*output.log_dets.values()])
+    total = output.loss + (log_dets * torch.linspace(-1, 1, log_dets.numel()).view_as(log_dets)).sum()
+    return list(torch.autograd.grad(total, [*entries.values(), *model.parameters()]))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.parametrize("clamp", [1.0, 0.4])
+def test_values_and_gradients_are_those_of_the_single_modules(depth: int, clamp: float) -> None:
+    batched, entries = surrogates(depth=depth, clamp=clamp), taps()
+    single = copy.deepcopy(batched)
+    single.batched = False
+    assert batched._plan().couplings and batched._plan().mlps
+    ours, theirs = batched(entries), single(entries)
+    for task in TASKS:
+        assert torch.allclose(ours.embeddings[task], theirs.embeddings[task], rtol=1e-12, atol=1e-12)
+        assert torch.allclose(ours.latents[task], theirs.latents[task], rtol=1e-12, atol=1e-12)
+        assert torch.allclose(ours.log_dets[task], theirs.log_dets[task], rtol=1e-12, atol=1e-12)
+    for mine, other in zip(gradients(batched, entries), gradients(single, entries), strict=True):
+        assert torch.allclose(mine, other, rtol=1e-10, atol=1e-12)
+
+
+def test_the_gradient_is_that_of_finite_differences() -> None:
+    flows = list(surrogates().flows.values())
+    x_NBD = torch.randn(3, 2, 7, dtype=torch.float64, requires_grad=True)
+    plan = BatchPlan([nn.Identity()] * 3, flows)
+    assert torch.autograd.gradcheck(plan.transform, (x_NBD,))
+
+
+def test_a_loss_of_the_log_determinants_alone_has_a_gradient() -> None:
+    flows = list(surrogates().flows.values())
+    plan = BatchPlan([nn.Identity()] * 3, flows)
+    x_NBD = torch.randn(3, 2, 7, dtype=torch.float64, requires_grad=True)
+    (ours,) = torch.autograd.grad(plan.transform(x_NBD)[1].sum(), x_NBD)
+    (theirs,) = torch.autograd.grad(
+        torch.stack([flow(x)[1] for flow, x in zip(flows, x_NBD, strict=True)]).sum(), x_NBD
+    )
+    assert torch.allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"depth": 0}, {"additive": True}, {"fused": False}, {"permutation_seed": 3}],
+    ids=["no layer", "additive", "two networks", "permutations"],
+)
+def test_other_flows_are_left_to_their_modules(options: dict) -> None:
+    model = surrogates(**options)
+    assert not model._plan().couplings
+    single = copy.deepcopy(model)
+    single.batched = False
+    entries = taps()
+    for task in TASKS:
+        assert torch.allclose(model(entries).latents[task], single(entries).latents[task])
+
+
+def test_aggregators_of_unequal_width_are_left_to_their_modules() -> None:
+    model = NexusFlow({"map": 4, "track": 6}, dim=8, depth=2)
+    assert not model._plan().mlps and model._plan().couplings
+
+
+def test_a_layer_altered_after_the_first_batch_is_noticed() -> None:
+    model, entries = surrogates(), taps()
+    before = model(entries).loss
+    layer = model.flows["depth"].layers[1].networks[0]  # type: ignore[union-attr,index]
+    nn.utils.parametrizations.weight_norm(layer[2])
+    layer[2].parametrizations.weight.original0.data.mul_(2)  # type: ignore[union-attr]
+    after = model(entries).loss
+    assert not model._plan().couplings
+    assert not torch.allclose(before, after)
+
+
+def test_a_copy_computes_with_its_own_weights() -> None:
+    model, entries = surrogates(), taps()
+    model(entries)
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(0.5)
+    single = copy.deepcopy(other)
+    single.batched = False
+    assert torch.allclose(other(entries).loss, single(entries).loss)
+    assert not torch.allclose(other(entries).loss, model(entries).loss)
+
+
+def test_a_second_derivative_is_refused_instead_of_wrong() -> None:
+    model, entries = surrogates(), taps()
+    (gradient,) = torch.autograd.grad(model(entries).loss, [entries["depth"]], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.square().sum().backward()
+    model.batched = False
+    (gradient,) = torch.autograd.grad(model(entries).loss, [entries["depth"]], create_graph=True)
+    gradient.square().sum().backward()

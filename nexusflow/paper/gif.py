@@ -1,0 +1,71 @@
+"""Moving pictures as GIF: one small palette for all frames, no dithering, equal frames give equal bytes.
+
+Legend: F frames, H and W size in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from numpy.typing import NDArray
+from PIL import Image
+
+from nexusflow.core.errors import UserError
+from nexusflow.core.files import atomic_path
+
+__all__ = ["write_gif"]
+
+_SAMPLED_FRAMES = 8
+# GIF counts time in hundredths of a second.
+_TICK_MS = 10
+
+
+def _palette(frames: Sequence[Image.Image], colours: int, kept: Sequence[str]) -> Image.Image:
+    """Choose colours that suit all frames; thin lines are too few pixels to be chosen, so they are given."""
+    fixed = [round(255 * part) for colour in kept for part in to_rgb(colour)]
+    places = np.linspace(0, len(frames) - 1, min(_SAMPLED_FRAMES, len(frames))).round().astype(int)
+    stack = np.concatenate([np.asarray(frames[place]) for place in places])
+    found = Image.fromarray(stack).quantize(colours - len(kept), Image.Quantize.MEDIANCUT).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(fixed + found[: 3 * (colours - len(kept))])
+    return palette
+
+
+def write_gif(
+    path: Path,
+    frames_FHW3: Sequence[NDArray[np.uint8]],
+    frames_per_second: float,
+    colours: int = 128,
+    kept: Sequence[str] = (),
+) -> None:
+    """Write frames as a GIF that repeats for ever.
+
+    Args:
+        path: destination.
+        frames_FHW3: RGB bytes, all of one size.
+        frames_per_second: frames shown per second; rounded to hundredths of a second per frame.
+        colours: size of the palette, at most 256.
+        kept: colours that must be in the palette.
+
+    Raises:
+        UserError: if the file cannot be written, or there are more kept colours than the palette has.
+    """
+    if len(kept) >= colours:
+        raise UserError(f"{path}: {colours} colours are too few beside {len(kept)} fixed ones; allow more.")
+    images = [Image.fromarray(np.ascontiguousarray(frame)) for frame in frames_FHW3]
+    palette = _palette(images, colours, kept)
+    indexed = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    duration = max(_TICK_MS, round(1000 / frames_per_second / _TICK_MS) * _TICK_MS)
+    with atomic_path(path) as temporary:
+        indexed[0].save(
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=indexed[1:],
+            duration=duration,
+            loop=0,
+            optimize=False,
+        )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 from nexusflow.config.bindings.registry import binding_of
 from nexusflow.config.features import build_surrogates
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
+from nexusflow.config.sections import section
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import write_json
 from nexusflow.core.outline import PipelineOutline, SurrogateOutline
@@ -58,13 +57,7 @@ def outline_settings(configuration: Configuration, suite: str) -> str:
     Raises:
         UserError: if Figure 2 has no panel of the suite.
     """
-    resolved = configuration.resolve(suite, outlined_run(configuration, suite))
-    content = resolved.model_dump(
-        mode="json", include={"run", "partition", "init", "method", "model", "training"}
-    )
-    content["description"] = configuration.scale.description
-    content["reader"] = configuration.suite(suite).reader.model_dump(mode="json")
-    return json.dumps(content, sort_keys=True)
+    return section(configuration, "outline", {"suite": suite, "run": outlined_run(configuration, suite)})
 
 
 def outline_from_configuration(configuration: Configuration, layout: Layout, suite: str) -> None:
@@ -83,18 +76,18 @@ def outline_from_configuration(configuration: Configuration, layout: Layout, sui
     from nexusflow.training.determinism import make_deterministic
 
     run = outlined_run(configuration, suite)
-    resolved, section = configuration.resolve(suite, run), _method(configuration, suite, run)
+    resolved, method = configuration.resolve(suite, run), _method(configuration, suite, run)
     make_deterministic(0, resolved.training.threads)
     model, taps = binding_of(suite).outline(configuration, run)
     channels = {task: _channels(tap["features"].shape) for task, tap in taps.items()}
-    surrogates = build_surrogates(section, channels, 0, suite, None).eval()
+    surrogates = build_surrogates(method, channels, 0, suite, None).eval()
     with torch.no_grad():
         aligned = surrogates(taps)
     outlines = tuple(
         SurrogateOutline(
             task=task,
             aggregator=type(surrogates.aggregators[task]).__name__,
-            aggregator_layers=section.aggregator.layers,
+            aggregator_layers=method.aggregator.layers,
             aggregator_parameters=sum(p.numel() for p in surrogates.aggregators[task].parameters()),
             dim=aligned.embeddings[task].shape[1],
             couplings=int(surrogates.flows[task].depth),  # type: ignore[arg-type]
@@ -112,8 +105,8 @@ def outline_from_configuration(configuration: Configuration, layout: Layout, sui
         starts_from=resolved.init,
         model=model,
         surrogates=outlines,
-        loss=section.loss,
-        weight=section.lambda_align,
+        loss=method.loss,
+        weight=method.lambda_align,
     )
     write_json(layout.outline(suite), content.model_dump(mode="json"))
 

@@ -133,17 +133,16 @@ class Box:
         """Middle of the lower edge."""
         return self.centre, self.middle - self.height / 2
 
-    def write(self, title: str, lines: Sequence[str] = (), size: float = 9.5, shift: float = 0.0) -> None:
+    def write(self, title: str, lines: Sequence[str] = (), size: float = 9.5) -> None:
         """Write a title and small lines into the box.
 
         Args:
             title: in bold letters.
             lines: below it.
             size: letters of the title, points.
-            shift: how much higher than the middle, inches.
         """
         step = 0.155
-        y = self.middle + shift + step * len(lines) / 2
+        y = self.middle + step * len(lines) / 2
         label(self.axes, self.centre, y, title, size, bold=True)
         for index, line in enumerate(lines, start=1):
             label(self.axes, self.centre, y - 0.01 - step * index, line)

@@ -56,6 +56,7 @@ def test_settings_hold_what_the_outline_reads(config_folder: Path) -> None:
     configuration = load_configuration(config_folder, "smoke")
     content = json.loads(outline_settings(configuration, "nyuv2"))
     assert content["reader"]["image_width"] == 64 and content["method"]["depth"] == 4
+    assert "learning_rate" not in str(content)
     other = with_run(configuration, "nyuv2", "nexusflow_couplings2")
     assert outline_settings(other, "nyuv2") != outline_settings(configuration, "nyuv2")
     assert outline_settings(other, "nuscenes") == outline_settings(configuration, "nuscenes")

@@ -170,6 +170,25 @@ class SuiteBinding(ABC):
             "threads": resolved.training.threads,
         }
 
+    def outline_settings(self, config: Configuration, run: str) -> dict[str, Any]:
+        """Collect what the outline of a run's model reads of the configuration.
+
+        Args:
+            config: the configuration of a scale.
+            run: row name.
+
+        Returns:
+            Plain data.
+        """
+        resolved = config.resolve(self.name, run)
+        kept = {"run", "partition", "init", "method", "model"}
+        training = {"clip_length", "freeze_encoder", "threads"}
+        return {
+            **resolved.model_dump(mode="json", include=kept, exclude={"model": {"thresholds"}}),
+            "training": resolved.training.model_dump(mode="json", include=training),
+            "description": config.scale.description,
+        }
+
     @abstractmethod
     def outline(self, config: Configuration, run: str) -> tuple[ModelOutline, dict[str, dict[str, Tensor]]]:
         """Build the model of a run, untrained, and say what it is made of.

@@ -63,6 +63,8 @@ class NuScenesBinding(SuiteBinding):
             }
         if verb == "features":
             return self.feature_settings(config, values["run"])
+        if verb == "outline":
+            return self.outline_settings(config, values["run"])
         return {"version": section.version, "evaluation": section.evaluation.model_dump(mode="json")}
 
     def _run(self, config: Configuration, run: str) -> NuScenesRun:

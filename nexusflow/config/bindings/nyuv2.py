@@ -60,6 +60,9 @@ class NYUv2Binding(SuiteBinding):
             return {"model": run.model.model_dump(mode="json"), "threads": run.training.threads}
         if verb == "features":
             return self.feature_settings(config, values["run"])
+        if verb == "outline":
+            reader = section.reader.model_dump(mode="json", include={"image_height", "image_width"})
+            return {**self.outline_settings(config, values["run"]), "reader": reader}
         return {}
 
     def _run(self, config: Configuration, run: str) -> NYUv2Run:

@@ -1,6 +1,6 @@
 """Moving pictures as GIF: one small palette for all frames, no dithering, equal frames give equal bytes.
 
-Legend: F frames, H and W size in pixels.
+Legend: F frames, H and W size in pixels, C found colours, K given colours.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from nexusflow.core.files import atomic_path
 __all__ = ["write_gif"]
 
 _SAMPLED_FRAMES = 8
+_CELL = 8
 # GIF counts time in hundredths of a second.
 _TICK_MS = 10
 
@@ -28,9 +29,14 @@ def _palette(frames: Sequence[Image.Image], colours: int, kept: Sequence[str]) -
     fixed = [round(255 * part) for colour in kept for part in to_rgb(colour)]
     places = np.linspace(0, len(frames) - 1, min(_SAMPLED_FRAMES, len(frames))).round().astype(int)
     stack = np.concatenate([np.asarray(frames[place]) for place in places])
-    found = Image.fromarray(stack).quantize(colours - len(kept), Image.Quantize.MEDIANCUT).getpalette() or []
+    count = colours - len(kept)
+    found = Image.fromarray(stack).quantize(count, Image.Quantize.MEDIANCUT).getpalette() or []
+    found_C3, fixed_K3 = np.reshape(found[: 3 * count], (-1, 3)), np.reshape(fixed, (-1, 3))
+    # Pillow looks colours up in coarse cells, so a close neighbour would take the place of a given one.
+    distances_CK = np.abs(found_C3[:, None] - fixed_K3[None]).max(-1)
+    apart_C = (distances_CK > _CELL).all(1)
     palette = Image.new("P", (1, 1))
-    palette.putpalette(fixed + found[: 3 * (colours - len(kept))])
+    palette.putpalette([*fixed, *found_C3[apart_C].ravel().tolist()])
     return palette
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ _DPI = 100
 _FONT = 9.0
 # Pixels.
 _MARGIN, _GAP, _HEAD, _TITLE, _LEGEND = 12, 6, 26, 74, 56
+# Opacity of the boxes' insides on the map and in the legend.
+_FILL = 0.35
 _INFO_ORDER = ("scene", "city", "seed", "scale", "data")
 
 
@@ -188,6 +191,16 @@ def _pixels(fig: Figure) -> NDArray[np.uint8]:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
+def _kept_colours() -> list[str]:
+    """List what a palette made for photographs loses: lines, and fills of boxes on white and on the road."""
+    fills = [
+        to_hex(_FILL * np.array(to_rgb(colour)) + (1 - _FILL) * np.array(to_rgb(ground)))
+        for colour in BOX_COLOURS.values()
+        for ground in ("white", MAP_COLOURS["drivable"])
+    ]
+    return ["white", INK, MUTED, *BOX_COLOURS.values(), *MAP_COLOURS.values(), *fills]
+
+
 def write_video(
     npz_path: Path,
     gif_path: Path,
@@ -214,5 +227,4 @@ def write_video(
         _pixels(draw_video_frame(video, index, frames_per_second, score_threshold, width_px))
         for index in track(range(len(video.frames)), "key frames drawn")
     ]
-    kept = ["white", INK, MUTED, *BOX_COLOURS.values(), *MAP_COLOURS.values()]
-    write_gif(gif_path, frames, frames_per_second, colours, kept)
+    write_gif(gif_path, frames, frames_per_second, colours, _kept_colours())

@@ -146,10 +146,19 @@ def cost(scale: Scale = None, suite: Suite = "nyuv2") -> None:
 
 
 @app.command()
+def outline(scale: Scale = None, suite: Suite = "nuscenes") -> None:
+    """Build a suite's model untrained and write what it is made of: parts, shapes, numbers of parameters."""
+    from nexusflow.config.outline import outline_from_configuration
+
+    configuration, layout = _load(scale)
+    outline_from_configuration(configuration, layout, suite)
+
+
+@app.command()
 def qualitative(
-    figure: Annotated[str, typer.Argument(help="figure6 or figure7")], scale: Scale = None
+    figure: Annotated[str, typer.Argument(help="figure6, figure7 or video")], scale: Scale = None
 ) -> None:
-    """Collect what a qualitative figure draws from the predictions of its runs."""
+    """Collect what a qualitative figure or the video draws from the predictions of its runs."""
     from nexusflow.config.assemble import qualitative_from_configuration
 
     configuration, layout = _load(scale)
@@ -206,7 +215,10 @@ def claims(
 def figure(
     name: Annotated[
         str,
-        typer.Argument(help="figure6, figure7, collapse, learning_curves, rivals_nuscenes or rivals_nyuv2"),
+        typer.Argument(
+            help="figure2, figure6, figure7, video, collapse, learning_curves, rivals_nuscenes or "
+            "rivals_nyuv2"
+        ),
     ],
     scale: Scale = None,
     seeds: Seeds = None,

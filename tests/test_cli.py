@@ -16,7 +16,18 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_help_names_every_verb() -> None:
     text = call("--help").stdout
-    verbs = ("data", "cache", "partition", "train", "predict", "reference", "evaluate", "cost", "table")
+    verbs = (
+        "data",
+        "cache",
+        "partition",
+        "train",
+        "predict",
+        "reference",
+        "evaluate",
+        "cost",
+        "table",
+        "outline",
+    )
     assert all(verb in text for verb in verbs)
 
 
@@ -29,6 +40,7 @@ def test_help_names_every_verb() -> None:
         (("data", "--scale", "smoke", "--world", "atlantis"), "no world `atlantis`"),
         (("data", "--scale", "smoke", "--suite", "kitti"), "no suite `kitti`"),
         (("train", "--run", "full", "--scale", "full"), "has no section `nuscenes`"),
+        (("outline", "--scale", "full"), "has no section `nuscenes`"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments: tuple[str, ...], message: str) -> None:

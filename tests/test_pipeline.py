@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 TARGETS = [
     "results/smoke/table2.csv",
     "results/smoke/comparison.csv",
+    "results/smoke/figure2.png",
     "results/smoke/figure6.png",
+    "results/smoke/video.gif",
     "results/smoke/collapse.png",
     "results/smoke/learning_curves.png",
     "results/smoke/rivals_nuscenes.png",

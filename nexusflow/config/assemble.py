@@ -142,7 +142,23 @@ def _collect_figure7(configuration: Configuration, layout: Layout, output: Path)
     collect_figure7(figure, cache, folders, _caption(configuration, figure.seed), output)
 
 
-_COLLECT = {"figure6": _collect_figure6, "figure7": _collect_figure7}
+def _collect_video(configuration: Configuration, layout: Layout, output: Path) -> None:
+    from nexusflow.analysis.qualitative_video import collect_video
+    from nexusflow.data.nuscenes.cache import NuScenesCache
+
+    video = configuration.paper.video
+    collect_video(
+        video,
+        NuScenesCache.open(layout.cache("nuscenes", configuration.nuscenes.default_world)),
+        layout.predictions("nuscenes", video.baseline.run, video.seed),
+        layout.predictions("nuscenes", video.ours.run, video.seed),
+        configuration.nuscenes.reader.bev_half_m,
+        _caption(configuration, video.seed),
+        output,
+    )
+
+
+_COLLECT = {"figure6": _collect_figure6, "figure7": _collect_figure7, "video": _collect_video}
 
 
 def qualitative_from_configuration(configuration: Configuration, layout: Layout, figure: str) -> None:
@@ -151,7 +167,7 @@ def qualitative_from_configuration(configuration: Configuration, layout: Layout,
     Args:
         configuration: configuration of the scale.
         layout: where files lie.
-        figure: figure6 or figure7.
+        figure: figure6, figure7 or video.
 
     Raises:
         UserError: for missing prediction files or an unknown scene.

@@ -39,13 +39,16 @@ PAPER_MODULES: dict[str, tuple[str, ...]] = {
     "learning_curves": ("nexusflow.paper.learning_curves",),
     "rivals_nuscenes": ("nexusflow.paper.learning_curves",),
     "rivals_nyuv2": ("nexusflow.paper.learning_curves",),
+    "figure2": ("nexusflow.paper.figure2",),
     "figure6": ("nexusflow.paper.figure6",),
     "figure7": ("nexusflow.paper.figure7",),
+    "video": ("nexusflow.paper.video",),
 }
 
 QUALITATIVE_MODULES: dict[str, tuple[str, ...]] = {
     "figure6": ("nexusflow.analysis.qualitative",),
     "figure7": ("nexusflow.analysis.qualitative_dense",),
+    "video": ("nexusflow.analysis.qualitative_video",),
 }
 
 ANALYSIS_MODULES: dict[str, tuple[str, ...]] = {

@@ -66,6 +66,10 @@ class Layout:
         """Result of an analysis of a run's features; arrays, if any, lie in a .npz of the same stem."""
         return self.base / "analyses" / kind / suite / run / f"seed{seed}.json"
 
+    def outline(self, suite: str) -> Path:
+        """What a suite's model is made of: parts, shapes, numbers of parameters."""
+        return self.base / "outlines" / f"{suite}.json"
+
     def cost(self, suite: str) -> Path:
         """Measured time and memory of a suite's training steps."""
         return self.base / "cost" / f"{suite}.json"

@@ -44,10 +44,11 @@ def runs_behind(paper: PaperConfig, output: str) -> list[RunReference]:
     elif output in ("learning_curves", "rivals_nuscenes", "rivals_nyuv2"):
         part = getattr(paper, output)
         found = [RunReference(part.suite, label.run) for label in part.runs]
-    elif output == "figure6":
-        found = [
-            RunReference("nuscenes", label.run) for label in (paper.figure6.baseline, paper.figure6.ours)
-        ]
+    elif output in ("figure6", "video"):
+        pair = getattr(paper, output)
+        found = [RunReference("nuscenes", label.run) for label in (pair.baseline, pair.ours)]
+    elif output == "figure2":
+        found = [RunReference(panel.suite, panel.run) for panel in paper.figure2.panels]
     elif output == "figure7":
         found = [RunReference("nyuv2", label.run) for label in paper.figure7.runs]
     else:

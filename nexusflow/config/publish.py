@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
+from nexusflow.config.publish_pictures import draw_figure2, draw_video
 from nexusflow.core.errors import UserError
 from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
 from nexusflow.paper.comparison import LabelledRun, write_comparison
@@ -278,6 +279,8 @@ _TABLES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
     "gap_sweep": _gap_sweep,
 }
 _FIGURES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
+    "figure2": draw_figure2,
+    "video": draw_video,
     "figure6": _figure6,
     "figure7": _figure7,
     "collapse": _collapse,

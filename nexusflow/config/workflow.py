@@ -19,9 +19,10 @@ from nexusflow.config.ledger import claim_paths, claim_settings
 from nexusflow.config.load import Configuration, load_configuration
 from nexusflow.config.paper_runs import runs_behind
 from nexusflow.config.sections import paper_section, section
+from nexusflow.config.workflow_pictures import PictureInputs
 from nexusflow.core.errors import UserError
 
-__all__ = ["FIGURES", "TABLES", "Pipeline"]
+__all__ = ["FIGURES", "TABLES", "VIDEOS", "Pipeline"]
 
 TABLES = (
     "table1",
@@ -42,6 +43,7 @@ TABLES = (
     "gap_sweep",
 )
 FIGURES = (
+    "figure2",
     "figure6",
     "figure7",
     "comparison",
@@ -51,13 +53,14 @@ FIGURES = (
     "rivals_nyuv2",
     "gap_sweep",
 )
+VIDEOS = ("video",)
 # These train many further models, so they are made when they are asked for by name only.
 _ON_REQUEST = ("gap_sweep", "alignment_settings", "compute_matched", "weights_nuscenes", "weights_nyuv2")
 # What their runs change is measured against runs of the other tables, which they share.
 _ABLATIONS = ("table1", "table3", "tableA1", "tableA2", "tableB1", "tableB2", "alignment_options")
 
 
-class Pipeline:
+class Pipeline(PictureInputs):
     """The configuration of every scale, as the rules see it.
 
     Args:
@@ -109,14 +112,14 @@ class Pipeline:
 
     @property
     def targets(self) -> list[str]:
-        """Every table and figure that is published under results/ without being asked for by name."""
+        """Every table, figure and video that is published under results/ without being asked for by name."""
         tables = [
             f"{name}.{ending}" for name in TABLES if name not in _ON_REQUEST for ending in ("csv", "md")
         ]
         figures = [
             f"{name}.{ending}" for name in FIGURES if name not in _ON_REQUEST for ending in ("png", "pdf")
         ]
-        return tables + figures
+        return tables + figures + [f"{name}.gif" for name in VIDEOS]
 
     def of(self, scale: str) -> Configuration:
         """Configuration of a scale."""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from nexusflow.paper.config_base import RunLabel
+from nexusflow.paper.config_base import Section as _Section
+from nexusflow.paper.config_base import refuse_repeats as _refuse_repeats
+from nexusflow.paper.pictures_config import Figure2Config, VideoConfig
 
 __all__ = [
     "AblationTableConfig",
@@ -27,23 +32,6 @@ __all__ = [
     "TableConfig",
     "TableRowConfig",
 ]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _refuse_repeats(names: list[str], what: str) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(f"{what} repeated: {', '.join(repeated)}")
-
-
-class RunLabel(_Section):
-    """A run and the name it goes by in a figure."""
-
-    run: str = Field(description="Run name, as in config/experiments.yaml.")
-    label: str = Field(description="Name shown in the figure.")
 
 
 class TableRowConfig(_Section):
@@ -284,3 +272,5 @@ class PaperConfig(_Section):
     tableB1: AblationTableConfig = Field(description="Table B.1.")
     tableB2: AblationTableConfig = Field(description="Table B.2.")
     figure7: Figure7Config = Field(description="Qualitative comparison of the dense tasks.")
+    figure2: Figure2Config = Field(description="The pipeline, drawn from the built models.")
+    video: VideoConfig = Field(description="Baseline and ours over one validation scene.")

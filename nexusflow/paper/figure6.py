@@ -11,13 +11,14 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Ellipse, Patch
+from matplotlib.patches import Ellipse
 
-from nexusflow.paper.bev_panel import BOX_COLOURS, MAP_COLOURS, draw_bev
+from nexusflow.paper.bev_panel import draw_bev
 from nexusflow.paper.camera_panel import RING_COLOUR, draw_camera, ring_style
 from nexusflow.paper.differences import Difference, find_differences, keep_confident
 from nexusflow.paper.qualitative_data import CAMERAS, QualitativeFrame, SceneLayer, load_qualitative
-from nexusflow.paper.style import INK, MUTED, new_figure, paper_style, save_figure
+from nexusflow.paper.scene_legend import box_patches, map_patches, true_box_mark
+from nexusflow.paper.style import MUTED, new_figure, paper_style, save_figure
 
 __all__ = ["draw_figure6", "write_figure6"]
 
@@ -91,12 +92,9 @@ def _draw_strip(
 
 
 def _legend(fig: Figure, layout: _Layout) -> None:
-    boxes = [
-        Patch(facecolor=f"{colour}59", edgecolor=colour, label=name) for name, colour in BOX_COLOURS.items()
-    ]
-    areas = [Patch(facecolor=colour, edgecolor=MUTED, label=name) for name, colour in MAP_COLOURS.items()]
+    boxes, areas = box_patches(), map_patches()
     marks = [
-        Line2D([], [], color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), label="true box"),
+        true_box_mark(),
         Line2D([], [], color=RING_COLOUR, linewidth=1.8, linestyle=(0, (3.2, 1.8)), label="difference"),
     ]
     upper, lower = 0.47 / layout.height, 0.19 / layout.height

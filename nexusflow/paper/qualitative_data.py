@@ -18,10 +18,12 @@ from nexusflow.paper.archive import check_array, read_archive, read_entries, wri
 
 __all__ = [
     "CAMERAS",
+    "LAYER_ARRAYS",
     "MAP_CLASSES",
     "TRACK_CLASSES",
     "QualitativeFrame",
     "SceneLayer",
+    "check_layer",
     "load_qualitative",
     "save_qualitative",
 ]
@@ -93,7 +95,7 @@ class QualitativeFrame:
 
 
 _LAYERS = ("baseline", "ours", "truth")
-_LAYER_ARRAYS: dict[str, Any] = {
+LAYER_ARRAYS: dict[str, Any] = {
     "boxes_K9": np.float32,
     "labels_K": np.int64,
     "ids_K": np.int64,
@@ -105,8 +107,17 @@ _LAYER_ARRAYS: dict[str, Any] = {
 }
 
 
-def _check_layer(layer: SceneLayer, name: str, path: Path) -> None:
-    """Refuse arrays whose shapes do not belong together."""
+def check_layer(layer: SceneLayer, name: str, path: Path) -> None:
+    """Refuse arrays whose shapes do not belong together.
+
+    Args:
+        layer: the layer.
+        name: its name in the file.
+        path: the .npz file.
+
+    Raises:
+        UserError: naming file and array.
+    """
     count, tails = len(layer.boxes_K9), len(layer.tail_xy_P2)
     check_array(layer.boxes_K9.shape == (count, _BOX_SIZE), path, f"{name}/boxes_K9", "of shape (K, 9)")
     for key in ("labels_K", "ids_K", "scores_K"):
@@ -132,7 +143,7 @@ def _check_frame(frame: QualitativeFrame, path: Path) -> None:
     check_array(frame.images_NHW3.dtype == np.uint8, path, "images", "of type uint8")
     check_array(frame.ego2img_N44.shape == (len(CAMERAS), 4, 4), path, "ego2img", "of shape (6, 4, 4)")
     for name in _LAYERS:
-        _check_layer(getattr(frame, name), name, path)
+        check_layer(getattr(frame, name), name, path)
     sizes = {getattr(frame, name).map_CRR.shape for name in _LAYERS}
     check_array(len(sizes) == 1, path, "map_CRR", "of one size in all layers")
 
@@ -154,7 +165,7 @@ def save_qualitative(frame: QualitativeFrame, npz_path: Path) -> None:
     for name in _LAYERS:
         layer = getattr(frame, name)
         names[name] = {"name": layer.name, "label": layer.label}
-        for key, kind in _LAYER_ARRAYS.items():
+        for key, kind in LAYER_ARRAYS.items():
             arrays[f"{name}/{key}"] = getattr(layer, key).astype(kind)
     meta = {
         "format": _FORMAT,
@@ -170,7 +181,7 @@ def _layer(names: Any, arrays: Mapping[str, NDArray[Any]], name: str, json_path:
     entry = names.get(name) if isinstance(names, dict) else None
     if not isinstance(entry, dict) or not {"name", "label"} <= set(entry):
         raise UserError(f"{json_path}: key 'layers.{name}' needs 'name' and 'label'; make the frame again.")
-    values: dict[str, Any] = {key: arrays[f"{name}/{key}"] for key in _LAYER_ARRAYS}
+    values: dict[str, Any] = {key: arrays[f"{name}/{key}"] for key in LAYER_ARRAYS}
     return SceneLayer(name=str(entry["name"]), label=str(entry["label"]), **values)
 
 
@@ -189,7 +200,7 @@ def load_qualitative(npz_path: Path) -> QualitativeFrame:
     """
     npz_path = Path(npz_path)
     meta, arrays = read_archive(npz_path, _FORMAT, ("bev_half_m", "info", "layers"))
-    wanted = ["images", "ego2img", *(f"{name}/{key}" for name in _LAYERS for key in _LAYER_ARRAYS)]
+    wanted = ["images", "ego2img", *(f"{name}/{key}" for name in _LAYERS for key in LAYER_ARRAYS)]
     read_entries(arrays, wanted, npz_path)
     json_path = npz_path.with_suffix(".json")
     layers = {name: _layer(meta["layers"], arrays, name, json_path) for name in _LAYERS}

@@ -20,6 +20,7 @@ __all__ = [
     "INK",
     "MUTED",
     "REGION_LABELS",
+    "TASK_COLOURS",
     "heading",
     "new_figure",
     "paper_style",
@@ -34,6 +35,7 @@ REGION_LABELS = {"all": "both cities", "boston": "Boston", "singapore": "Singapo
 
 # Okabe and Ito's colours: told apart with every common kind of colour blindness.
 _CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#4D4D4D", "#882255")
+TASK_COLOURS = _CYCLE[:4]
 # One run keeps its colour in every figure.
 _FIXED = {
     "full": "#4D4D4D",

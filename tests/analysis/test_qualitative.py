@@ -1,14 +1,12 @@
-"""Figure 6's frame: chosen without predictions, boxes back in the ego frame."""
+"""Figure 6's frame: chosen without predictions."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from nexusflow.analysis.qualitative import _boxes_in_ego, choose_frame
+from nexusflow.analysis.qualitative import choose_frame
 from nexusflow.core.errors import UserError
-from nexusflow.evaluation.predictions import TrackedFrame, submission_boxes
 from nexusflow.paper.config import Figure6Config
 
 FIGURE = Figure6Config(
@@ -40,19 +38,3 @@ def test_scene_and_frame_can_be_fixed() -> None:
 def test_an_unknown_scene_is_named() -> None:
     with pytest.raises(UserError, match=r"figure6\.scene"):
         choose_frame(cache(), FIGURE.model_copy(update={"scene": "z"}))  # type: ignore[arg-type]
-
-
-def test_boxes_come_back_from_the_global_frame(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    boxes_K9 = rng.uniform(1, 5, (6, 9))
-    boxes_K9[:, 6] = rng.uniform(-3, 3, 6)
-    angle = 0.7
-    ego2global_44 = np.eye(4)
-    ego2global_44[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    ego2global_44[:3, 3] = [100.0, -40.0, 2.0]
-    frame = TrackedFrame("token", boxes_K9, np.arange(6), np.full(6, 0.5), np.arange(6), ego2global_44)
-    back_K9, labels_K, scores_K, names = _boxes_in_ego(submission_boxes(frame), ego2global_44)
-    np.testing.assert_allclose(back_K9, boxes_K9, atol=1e-3)
-    assert labels_K.tolist() == list(range(6))
-    assert names == [str(k) for k in range(6)]
-    np.testing.assert_allclose(scores_K, 0.5)

@@ -8,7 +8,7 @@ from nexusflow.config.fingerprint import (
     code_fingerprint,
     module_fingerprint,
 )
-from nexusflow.config.workflow import FIGURES, TABLES
+from nexusflow.config.workflow import FIGURES, TABLES, VIDEOS
 from nexusflow.methods.config import SupervisedConfig
 from nexusflow.methods.jtr_config import JTRConfig
 from nexusflow.methods.mtpsl_config import MTPSLConfig
@@ -30,7 +30,7 @@ def test_every_verb_has_a_fingerprint_of_its_own_in_every_suite() -> None:
 
 
 def test_every_table_and_figure_has_a_fingerprint() -> None:
-    assert set(PAPER_MODULES) == set(TABLES) | set(FIGURES)
+    assert set(PAPER_MODULES) == set(TABLES) | set(FIGURES) | set(VIDEOS)
     assert all(
         code_fingerprint(entries) for entries in (*PAPER_MODULES.values(), *QUALITATIVE_MODULES.values())
     )

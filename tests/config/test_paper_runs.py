@@ -6,10 +6,10 @@ import pytest
 
 from nexusflow.config.load import load_configuration
 from nexusflow.config.paper_runs import RunReference, runs_behind
-from nexusflow.config.workflow import FIGURES, TABLES
+from nexusflow.config.workflow import FIGURES, TABLES, VIDEOS
 
 
-@pytest.mark.parametrize("output", sorted({*TABLES, *FIGURES}))
+@pytest.mark.parametrize("output", sorted({*TABLES, *FIGURES, *VIDEOS}))
 def test_every_run_of_a_table_or_figure_is_declared(config_folder: Path, output: str) -> None:
     configuration = load_configuration(config_folder, "smoke")
     found = runs_behind(configuration.paper, output)

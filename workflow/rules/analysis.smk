@@ -10,7 +10,7 @@ rule qualitative:
     log:
         "results/{scale}/logs/qualitative/{figure}.log",
     wildcard_constraints:
-        figure="figure[67]",
+        figure="figure[67]|video",
     conda:
         "../../environment.yml"
     params:

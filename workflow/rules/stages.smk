@@ -36,9 +36,13 @@ rule stage_ablations:
 rule stage_analysis:
     input:
         [pipeline.stage_metrics(suite) for suite in ("nuscenes", "nyuv2")],
-        expand(f"results/{here}/qualitative/{{name}}.npz", name=["figure6", "figure7"]),
+        expand(
+            f"results/{here}/qualitative/{{name}}.npz",
+            name=["figure6", "figure7", "video"],
+        ),
         f"results/{here}/cost/nyuv2.json",
         pipeline.analysis_files("table1", "mmd", here),
+        pipeline.outline_files(here),
 
 
 rule stage_paper:

@@ -10,6 +10,9 @@ from nexusflow.config.load import Configuration
 from nexusflow.methods.section import MethodSection
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nexusflow.core.outline import ModelOutline
     from nexusflow.suites.base import Suite
     from nexusflow.suites.taps import TapReader
 
@@ -166,6 +169,37 @@ class SuiteBinding(ABC):
             "features": section.features.model_dump(mode="json"),
             "threads": resolved.training.threads,
         }
+
+    def outline_settings(self, config: Configuration, run: str) -> dict[str, Any]:
+        """Collect what the outline of a run's model reads of the configuration.
+
+        Args:
+            config: the configuration of a scale.
+            run: row name.
+
+        Returns:
+            Plain data.
+        """
+        resolved = config.resolve(self.name, run)
+        kept = {"run", "partition", "init", "method", "model"}
+        training = {"clip_length", "freeze_encoder", "threads"}
+        return {
+            **resolved.model_dump(mode="json", include=kept, exclude={"model": {"thresholds"}}),
+            "training": resolved.training.model_dump(mode="json", include=training),
+            "description": config.scale.description,
+        }
+
+    @abstractmethod
+    def outline(self, config: Configuration, run: str) -> tuple[ModelOutline, dict[str, dict[str, Tensor]]]:
+        """Build the model of a run, untrained, and say what it is made of.
+
+        Args:
+            config: the configuration of a scale.
+            run: row name.
+
+        Returns:
+            Parts, shapes and numbers of parameters; and the taps of one sample.
+        """
 
     @abstractmethod
     def predict_reference(self, config: Configuration, layout: Layout) -> None:

@@ -10,6 +10,9 @@ from nexusflow.config.load import Configuration
 from nexusflow.config.schema import NuScenesRun
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nexusflow.core.outline import ModelOutline
     from nexusflow.suites.base import Suite
     from nexusflow.suites.taps import TapReader
 
@@ -36,6 +39,7 @@ class NuScenesBinding(SuiteBinding):
             "nexusflow.suites.nuscenes.features",
             "nexusflow.methods.nexusflow",
         ),
+        "outline": ("nexusflow.suites.nuscenes.outline", "nexusflow.methods.nexusflow"),
         "evaluate": ("nexusflow.evaluation.evaluate",),
         "reference": ("nexusflow.evaluation.reference",),
     }
@@ -59,6 +63,8 @@ class NuScenesBinding(SuiteBinding):
             }
         if verb == "features":
             return self.feature_settings(config, values["run"])
+        if verb == "outline":
+            return self.outline_settings(config, values["run"])
         return {"version": section.version, "evaluation": section.evaluation.model_dump(mode="json")}
 
     def _run(self, config: Configuration, run: str) -> NuScenesRun:
@@ -144,6 +150,14 @@ class NuScenesBinding(SuiteBinding):
         load_weights(layout.checkpoint(self.name, run, seed) / "model.safetensors", model, architecture)
         cache = self._open_cache(layout, resolved.world)
         return NuScenesTaps(cache, model, features.history, features.spacing_s), architecture
+
+    def outline(self, config: Configuration, run: str) -> tuple[ModelOutline, dict[str, dict[str, Tensor]]]:
+        """See `SuiteBinding.outline`."""
+        from nexusflow.suites.nuscenes.outline import outline_model
+
+        resolved = self._run(config, run)
+        training = resolved.training
+        return outline_model(resolved.model, training.clip_length, training.freeze_encoder)
 
     def predict_reference(self, config: Configuration, layout: Layout) -> None:
         """The best constant map, and no tracks; see `SuiteBinding.predict_reference`."""

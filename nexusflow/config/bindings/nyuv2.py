@@ -10,6 +10,9 @@ from nexusflow.config.load import Configuration
 from nexusflow.config.schema import NYUv2Run
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nexusflow.core.outline import ModelOutline
     from nexusflow.suites.base import Suite
     from nexusflow.suites.taps import TapReader
 
@@ -37,6 +40,7 @@ class NYUv2Binding(SuiteBinding):
             "nexusflow.suites.nyuv2.features",
             "nexusflow.methods.nexusflow",
         ),
+        "outline": ("nexusflow.suites.nyuv2.outline", "nexusflow.methods.nexusflow"),
         "evaluate": ("nexusflow.evaluation.dense",),
         "reference": ("nexusflow.evaluation.dense_reference",),
         "cost": ("nexusflow.training.cost", "nexusflow.suites.nyuv2.suite"),
@@ -56,6 +60,9 @@ class NYUv2Binding(SuiteBinding):
             return {"model": run.model.model_dump(mode="json"), "threads": run.training.threads}
         if verb == "features":
             return self.feature_settings(config, values["run"])
+        if verb == "outline":
+            reader = section.reader.model_dump(mode="json", include={"image_height", "image_width"})
+            return {**self.outline_settings(config, values["run"]), "reader": reader}
         return {}
 
     def _run(self, config: Configuration, run: str) -> NYUv2Run:
@@ -141,6 +148,14 @@ class NYUv2Binding(SuiteBinding):
         table = layout.partition(self.name, resolved.world, config.nyuv2.default_partition)
         cache = self._open_cache(layout, resolved.world)
         return NYUv2Taps(cache, model, read_image_partition(table)), architecture
+
+    def outline(self, config: Configuration, run: str) -> tuple[ModelOutline, dict[str, dict[str, Tensor]]]:
+        """See `SuiteBinding.outline`."""
+        from nexusflow.suites.nyuv2.outline import outline_model
+
+        resolved, reader = self._run(config, run), config.nyuv2.reader
+        size = (reader.image_height, reader.image_width)
+        return outline_model(resolved.model, size, resolved.training.freeze_encoder)
 
     def predict_reference(self, config: Configuration, layout: Layout) -> None:
         """Most frequent class, mean depth, mean normal; see `SuiteBinding.predict_reference`."""

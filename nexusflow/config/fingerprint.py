@@ -41,6 +41,11 @@ PAPER_MODULES: dict[str, tuple[str, ...]] = {
     "rivals_nyuv2": ("nexusflow.paper.learning_curves",),
     "figure6": ("nexusflow.paper.figure6",),
     "figure7": ("nexusflow.paper.figure7",),
+    "figure3": ("nexusflow.paper.pictures",),
+    "figure3_v1": ("nexusflow.paper.pictures",),
+    "figure4": ("nexusflow.paper.pictures",),
+    "figure5": ("nexusflow.paper.scree",),
+    "lemma": ("nexusflow.paper.lemma_table",),
 }
 
 QUALITATIVE_MODULES: dict[str, tuple[str, ...]] = {

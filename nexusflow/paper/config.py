@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from nexusflow.paper.analysis_config import LemmaConfig, PictureFigureConfig, SpectrumFigureConfig
+from nexusflow.paper.config_parts import PaperSection as _Section
+from nexusflow.paper.config_parts import RunLabel, refuse_repeats
 
 __all__ = [
     "AblationTableConfig",
@@ -27,23 +31,6 @@ __all__ = [
     "TableConfig",
     "TableRowConfig",
 ]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _refuse_repeats(names: list[str], what: str) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(f"{what} repeated: {', '.join(repeated)}")
-
-
-class RunLabel(_Section):
-    """A run and the name it goes by in a figure."""
-
-    run: str = Field(description="Run name, as in config/experiments.yaml.")
-    label: str = Field(description="Name shown in the figure.")
 
 
 class TableRowConfig(_Section):
@@ -72,7 +59,7 @@ class TableConfig(_Section):
 
     @model_validator(mode="after")
     def _check_rows(self) -> Self:
-        _refuse_repeats([row.id for row in self.rows], "row id")
+        refuse_repeats([row.id for row in self.rows], "row id")
         in_paper = [row.paper is not None for row in self.rows]
         if in_paper != sorted(in_paper, reverse=True):
             raise ValueError("rows of the paper must come before rows without a `paper` key")
@@ -129,7 +116,7 @@ class AblationTableConfig(TableConfig):
 
     @model_validator(mode="after")
     def _check_values(self) -> Self:
-        _refuse_repeats([str(row.value) for row in self.rows if row.value is not None], "value")
+        refuse_repeats([str(row.value) for row in self.rows if row.value is not None], "value")
         return self
 
 
@@ -172,7 +159,7 @@ class GapSweepConfig(_Section):
 
     @model_validator(mode="after")
     def _check_points(self) -> GapSweepConfig:
-        _refuse_repeats([str(point.gap) for point in self.points], "gap")
+        refuse_repeats([str(point.gap) for point in self.points], "gap")
         return self
 
 
@@ -233,7 +220,7 @@ class Figure7Config(_Section):
 
     @model_validator(mode="after")
     def _check_runs(self) -> Self:
-        _refuse_repeats([label.run for label in self.runs], "run")
+        refuse_repeats([label.run for label in self.runs], "run")
         return self
 
 
@@ -284,3 +271,8 @@ class PaperConfig(_Section):
     tableB1: AblationTableConfig = Field(description="Table B.1.")
     tableB2: AblationTableConfig = Field(description="Table B.2.")
     figure7: Figure7Config = Field(description="Qualitative comparison of the dense tasks.")
+    figure3: PictureFigureConfig = Field(description="Pictures of the coupling outputs, nuScenes.")
+    figure3_v1: PictureFigureConfig = Field(description="The same as in version 1 of the paper: two rows.")
+    figure4: PictureFigureConfig = Field(description="Pictures of the coupling outputs, NYUv2.")
+    figure5: SpectrumFigureConfig = Field(description="Spectra of latents and embeddings.")
+    lemma: LemmaConfig = Field(description="Lemma 1, sample by sample; a table and a figure.")

@@ -38,7 +38,7 @@ rule stage_analysis:
         [pipeline.stage_metrics(suite) for suite in ("nuscenes", "nyuv2")],
         expand(f"results/{here}/qualitative/{{name}}.npz", name=["figure6", "figure7"]),
         f"results/{here}/cost/nyuv2.json",
-        pipeline.analysis_files("table1", "mmd", here),
+        pipeline.stage_analyses(),
 
 
 rule stage_paper:

@@ -96,13 +96,13 @@ def lemma_markdown(
     header = ["Run", "tasks", "L read as", "L", "δ", "factor", "holds for", "median left", "median right"]
     return (
         f"# {title}\n\n{context.source([pair.analysis for pair in pairs])}.\n\n"
-        "‖h′₁ − h′₂‖ ≤ L · factor · √loss + δ, for every sample and two tasks. The paper assumes L and δ and "
-        "measures neither. δ: largest distance between the two flows' inverses of one latent. Factor: what "
-        "times √loss of two tasks is the distance of their latents; the paper's proof has 1, which fits the "
-        "pair loss, while the centre loss needs √2. L: no affine coupling has a finite one on the whole "
-        "space, so it is read on the segments between the two latents of a sample: an upper bound from weights and "
-        "clamp, which must hold; the largest expansion at the latents, which may be too small between them; "
-        "the largest ratio of distances, the smallest L that the proof can use.\n\n"
+        "‖h′₁ − h′₂‖ ≤ L · factor · √loss + δ, for every sample and two tasks. The paper assumes L and δ "
+        "and measures neither. δ: largest distance between the two flows' inverses of one latent. Factor: "
+        "what times √loss of two tasks is the distance of their latents; the paper's proof has 1, which "
+        "fits the pair loss, while the centre loss needs √2. L: no affine coupling has a finite one on the "
+        "whole space, so it is read on the segments between the two latents of a sample: an upper bound "
+        "from weights and clamp, which must hold; the largest expansion at the latents, which may be too "
+        "small between them; the largest ratio of distances, the smallest L that the proof can use.\n\n"
         + markdown_grid(header, lines, left=3)
     )
 

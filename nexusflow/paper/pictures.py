@@ -91,8 +91,8 @@ def _explain(fig: Figure, analyses: Sequence[Analysis], features: Sequence[str])
         f"t-SNE of all tasks together, perplexity {settings.number('perplexity'):g}; distances between "
         "groups mean nothing. The numbers are computed in the space of the features. Mixing: share of other "
         f"tasks' points among the {settings.number('neighbours'):g} nearest neighbours, 0 = apart, 1 = as if "
-        "tasks were dealt at random. Probe: how often a linear classifier names the task of a point on frames that "
-        "it has not seen."
+        "tasks were dealt at random. Probe: how often a linear classifier names the task of a point on "
+        "frames that it has not seen."
     )
     if any(analysis.post_hoc for analysis in analyses) and set(features) != {"h"}:
         text += f" {_POST_HOC}"

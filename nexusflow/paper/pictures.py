@@ -128,7 +128,7 @@ def draw_pictures(
     analyses = [analysis for _, analysis in found if analysis is not None]
     panel = min((width_in - 0.5) / len(found), 4.2)
     with paper_style():
-        fig = new_figure(width_in, 2.1 + (panel + 0.55) * len(features))
+        fig = new_figure(width_in, 1.45 + (panel + 0.75) * len(features))
         grid = fig.subplots(len(features), len(found), squeeze=False)
         for row, kind in zip(grid, features, strict=True):
             for axes, (_, analysis) in zip(row, found, strict=True):

@@ -20,8 +20,8 @@ __all__ = ["draw_scree", "write_scree"]
 
 # Of all tasks together, see `nexusflow.analysis.task_spectra`.
 _PART = "all"
-# Shares below this one are rounding of single precision, or next to it.
-_FLOOR = 1e-9
+# Smaller shares say nothing about the features and would press the curves together.
+_FLOOR = 1e-6
 
 
 def _label(item: AnalysedRun, analysis: Analysis | None, kind: str) -> str:
@@ -36,7 +36,8 @@ def _label(item: AnalysedRun, analysis: Analysis | None, kind: str) -> str:
     if rank == 0:
         return f"{name}: all points coincide"
     low, high = analysis.entry(*keys, "effective_rank_band")
-    return f"{name}: effective rank {rank:.1f} [{low:.1f}, {high:.1f}] of {dim:g}"
+    # The bootstrap's band is shifted to the estimate, which may lift it above what is possible.
+    return f"{name}: effective rank {rank:.1f} [{low:.1f}, {min(high, dim):.1f}] of {dim:g}"
 
 
 def _draw_curve(axes: Axes, analysis: Analysis, kind: str, colour: str, label: str) -> None:
@@ -44,9 +45,9 @@ def _draw_curve(axes: Axes, analysis: Analysis, kind: str, colour: str, label: s
     band_2K = analysis.array(f"{kind}/{_PART}/band", (2, len(shares_K)))
     index_K = np.arange(1, len(shares_K) + 1)
     seen_K = shares_K > _FLOOR
-    axes.plot(index_K[seen_K], shares_K[seen_K], color=colour, label=label)
+    axes.plot(index_K[seen_K], shares_K[seen_K], color=colour, linewidth=1.4, label=label)
     band_2K = np.maximum(band_2K[:, seen_K], _FLOOR)
-    axes.fill_between(index_K[seen_K], *band_2K, color=colour, alpha=0.2, linewidth=0)
+    axes.fill_between(index_K[seen_K], *band_2K, color=colour, alpha=0.35, linewidth=0)
 
 
 def _draw_panel(
@@ -103,13 +104,15 @@ def draw_scree(
     analyses = [analysis for _, analysis in found if analysis is not None]
     colours = run_colours([item.run for item in runs])
     source = context.source(analyses)
-    source += f"; all tasks together; bands: {analyses[0].number('confidence'):.0%} of the resamples"
+    source += (
+        f"; all tasks together; bands: {analyses[0].number('confidence'):.0%} of the resampled sets of frames"
+    )
     if any(analysis.post_hoc for analysis in analyses):
         source += "; post hoc: surrogates trained afterwards on frozen features"
     with paper_style():
         fig = new_figure(width_in, 4.6 + 0.3 * len(found))
         for axes, kind in zip(
-            fig.subplots(1, len(features), squeeze=False, sharey=True)[0], features, strict=True
+            fig.subplots(1, len(features), squeeze=False, sharex=True, sharey=True)[0], features, strict=True
         ):
             _draw_panel(axes, found, kind, colours)
         fig.axes[0].set_ylabel("share of the variance")

@@ -77,5 +77,5 @@ def test_bytes_are_equal(tmp_path: Path) -> None:
 
 def test_nan_is_one_sentence(tmp_path: Path) -> None:
     item = write_pictures_of(tmp_path, "a", apart=float("nan"))
-    with pytest.raises(UserError, match=r"seed0\.npz: array 'latent/map' must be free of NaN"):
+    with pytest.raises(UserError, match=r"seed0\.npz: array 'latent/track' must be free of NaN"):
         draw_pictures([item], ["latent"], CONTEXT, "Figure 3")

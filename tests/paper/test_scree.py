@@ -16,22 +16,22 @@ def legend(axes) -> list[str]:
 
 
 def test_curves_bands_and_ranks_of_every_run(tmp_path: Path) -> None:
-    runs = [write_spectra_of(tmp_path, "steep", decay=2.0), write_spectra_of(tmp_path, "flat", decay=0.0)]
+    runs = [write_spectra_of(tmp_path, "steep", decay=1.5), write_spectra_of(tmp_path, "flat", decay=0.0)]
     fig = draw_scree(runs, ["latent", "embedding"], CONTEXT, "Figure 5")
     assert [axes.get_title(loc="left")[0] for axes in fig.axes] == ["z", "h"]
     for axes in fig.axes:
         assert axes.get_yscale() == "log" and len(axes.collections) == 2
         steep, flat, even = (np.asarray(line.get_ydata()) for line in axes.lines)
-        assert steep[0] > 0.8 and np.allclose(flat, 1 / 8) and np.allclose(even, 1 / 8)
+        assert steep[0] > 0.7 and np.allclose(flat, 1 / 8) and np.allclose(even, 1 / 8)
         assert list(axes.lines[0].get_xdata()) == list(range(1, 9))
         assert legend(axes)[0] == "Steep: effective rank 4.0 [3.5, 4.5] of 8"
     assert "Figure 5 (seed 0)" in fig.get_suptitle()
 
 
-def test_what_rounding_made_is_not_drawn(tmp_path: Path) -> None:
+def test_shares_near_nothing_are_not_drawn(tmp_path: Path) -> None:
     fig = draw_scree([write_spectra_of(tmp_path, "a", decay=5.0)], ["latent"], CONTEXT, "Figure 5")
-    assert len(fig.axes[0].lines[0].get_ydata()) == 5
-    assert fig.axes[0].get_ylim()[0] > 1e-11
+    assert len(fig.axes[0].lines[0].get_ydata()) == 3
+    assert fig.axes[0].get_ylim()[0] > 1e-7
 
 
 def test_post_hoc_and_absent_curves_are_named(tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from nexusflow.core.errors import UserError
 from nexusflow.paper.analysis_files import AnalysedRun, Analysis, AnalysisContext, read_analyses
 
-__all__ = ["READINGS", "LemmaPair", "LemmaSide", "factor_text", "read_lemma"]
+__all__ = ["LOSSES", "READINGS", "SUITES", "LemmaPair", "LemmaSide", "factor_text", "read_lemma"]
 
+SUITES = {"nuscenes": "nuScenes", "nyuv2": "NYUv2"}
+LOSSES = {"center": "centre loss", "pair": "pair loss"}
 READINGS = {
     "analytic": "analytic bound of L",
     "local": "largest local expansion",

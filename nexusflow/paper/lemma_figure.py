@@ -16,15 +16,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from nexusflow.paper.analysis_files import AnalysisContext
-from nexusflow.paper.lemma_data import READINGS, LemmaPair, LemmaSide, factor_text
+from nexusflow.paper.lemma_data import LOSSES, READINGS, SUITES, LemmaPair, LemmaSide, factor_text
 from nexusflow.paper.style import INK, MUTED, heading, new_figure, paper_style, tidy
 
 __all__ = ["draw_lemma"]
 
 _COLOURS = {"analytic": "#0072B2", "local": "#E69F00", "secant": "#009E73"}
 _MARKERS = {"analytic": "o", "local": "^", "secant": "s"}
-_SUITES = {"nuscenes": "nuScenes", "nyuv2": "NYUv2"}
-_LOSSES = {"center": "centre loss", "pair": "pair loss"}
 _VIOLATED = "#F3E3E3"
 _COLUMNS = 4
 # A right side farther than this from every left side is named instead of drawn: it would press all
@@ -99,7 +97,7 @@ def _draw_panel(axes: Axes, pair: LemmaPair) -> None:
     axes.set_title(f"{pair.tasks[0]} and {pair.tasks[1]}", pad=17)
     item = pair.analysis.item
     place: dict[str, Any] = {"xytext": (0, 4), "xycoords": "axes fraction", "textcoords": "offset points"}
-    subtitle = f"{_SUITES.get(item.suite, item.suite)}, {item.label}"
+    subtitle = f"{SUITES.get(item.suite, item.suite)}, {item.label}"
     axes.annotate(subtitle, (0, 1), va="bottom", fontsize="small", color=MUTED, **place)
     tidy(axes)
 
@@ -114,7 +112,7 @@ def _write_numbers(axes: Axes, pair: LemmaPair) -> None:
     """Write the numbers of a panel into the one below it, one line per reading in its colour."""
     axes.set_axis_off()
     delta = "infinite" if pair.delta is None else _number(pair.delta)
-    lines = [(INK, f"δ = {delta}, factor {factor_text(pair)} ({_LOSSES.get(pair.loss, pair.loss)})")]
+    lines = [(INK, f"δ = {delta}, factor {factor_text(pair)} ({LOSSES.get(pair.loss, pair.loss)})")]
     lines += [(_COLOURS[key], f"{key}: {_say(side)}") for key, side in pair.sides.items()]
     for row, (colour, text) in enumerate(lines):
         place: dict[str, Any] = {"transform": axes.transAxes, "va": "top"}

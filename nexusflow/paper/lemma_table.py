@@ -11,7 +11,7 @@ import pandas as pd
 
 from nexusflow.core.files import sha256_file, write_text
 from nexusflow.paper.analysis_files import AnalysedRun, AnalysisContext
-from nexusflow.paper.lemma_data import READINGS, LemmaPair, factor_text, read_lemma
+from nexusflow.paper.lemma_data import LOSSES, READINGS, SUITES, LemmaPair, factor_text, read_lemma
 from nexusflow.paper.lemma_figure import draw_lemma
 from nexusflow.paper.style import save_figure
 from nexusflow.paper.tables import markdown_grid, write_csv
@@ -81,12 +81,12 @@ def lemma_markdown(
     factors = [factor_text(pair) for pair in pairs for _ in pair.sides]
     lines = [
         [
-            f"{record['suite']}: {record['method']}",
+            f"{SUITES.get(record['suite'], record['suite'])}, {record['method']}",
             record["tasks"],
             READINGS[record["reading"]],
             _cell(record["L"]),
             _cell(record["delta"]),
-            f"{factor} ({record['loss']})",
+            f"{factor} ({LOSSES.get(record['loss'], record['loss'])})",
             "says nothing" if record["vacuous"] else f"{record['share']:.1%}",
             _cell(record["median left"]),
             _cell(record["median right"]),

@@ -32,7 +32,7 @@ def test_infinity_is_said_plainly(tmp_path: Path) -> None:
         next(x for x in text.splitlines() if f"| {name}" in x) for name in ("analytic", "largest local")
     )
     assert "says nothing" in analytic and analytic.count("∞") == 2
-    assert "100.0%" in local and "√2 (center)" in local and "∞" not in local
+    assert "100.0%" in local and "√2 (centre loss)" in local and "∞" not in local
     assert pd.isna(frame["L"].iloc[0]) and frame["L"].iloc[1] == 2.0
 
 

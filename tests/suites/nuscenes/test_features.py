@@ -52,7 +52,11 @@ def cache() -> NuScenesCache:
 
 def reader(cache: NuScenesCache, history: int = 1, spacing_s: float = 1.0, **model: object) -> NuScenesTaps:
     torch.manual_seed(0)
-    return NuScenesTaps(cache, BEVModel(tiny_config(**model)), history, spacing_s)
+    built = BEVModel(tiny_config(**model))
+    with torch.no_grad():
+        for weight in built.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))  # a fresh model ignores its images
+    return NuScenesTaps(cache, built, history, spacing_s)
 
 
 @pytest.mark.parametrize(

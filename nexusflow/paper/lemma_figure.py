@@ -80,7 +80,7 @@ def _draw_points(axes: Axes, pair: LemmaPair) -> None:
     _scale_axis(axes.yaxis, low_y, high_y)
     far = [key for key, right_N in rights.items() if key not in near and np.isfinite(right_N).all()]
     for row, key in enumerate(far):
-        text = f"{key}: off to the right,\nmedian {_number(float(np.median(rights[key])))}"
+        text = f"{key}: far right,\nmedian {_number(float(np.median(rights[key])))}"
         place: dict[str, Any] = {"transform": axes.transAxes, "va": "top"}
         axes.text(0.03, 0.97 - 0.2 * row, text, fontsize="small", color=_COLOURS[key], **place)
 

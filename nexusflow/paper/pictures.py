@@ -54,7 +54,9 @@ def _draw_points(axes: Axes, points: Sequence[NDArray[np.float64]], size: float)
     for turn in range(_TURNS):
         for points_N2, colour, marker in zip(points, TASK_COLOURS, _MARKERS, strict=False):
             part_N2 = points_N2[turn::_TURNS]
-            axes.scatter(*part_N2.T, s=size, color=colour, marker=marker, alpha=0.65, linewidths=0)
+            axes.scatter(
+                part_N2[:, 0], part_N2[:, 1], s=size, color=colour, marker=marker, alpha=0.65, linewidths=0
+            )
     axes.set_xlim(centre_2[0] - _MARGIN * reach, centre_2[0] + _MARGIN * reach)
     axes.set_ylim(centre_2[1] - _MARGIN * reach, centre_2[1] + _MARGIN * reach)
 

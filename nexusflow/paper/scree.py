@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -64,7 +65,11 @@ def _draw_panel(
     if counts:
         even = 1 / max(counts)
         axes.axhline(even, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
-        place = {"xytext": (-2, 3), "xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        place: dict[str, Any] = {
+            "xytext": (-2, 3),
+            "xycoords": ("axes fraction", "data"),
+            "textcoords": "offset points",
+        }
         axes.annotate("all directions alike", (1, even), ha="right", fontsize="small", color=MUTED, **place)
     axes.set_yscale("log")
     axes.set_title(FEATURES[kind])

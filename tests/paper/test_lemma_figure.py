@@ -49,7 +49,7 @@ def test_a_bound_that_is_far_off_is_named_instead_of_drawn(tmp_path: Path) -> No
     analytic = replace(pair.sides["analytic"], right_N=1e6 * pair.left_N)
     axes = draw_lemma([replace(pair, sides=pair.sides | {"analytic": analytic})], CONTEXT, "Lemma 1").axes[0]
     assert len(clouds(axes)) == 2 and axes.get_xlim()[1] < 10
-    assert axes.texts[0].get_text().startswith("analytic: off to the right,\nmedian 1.6 · $10^{6}$")
+    assert axes.texts[0].get_text().startswith("analytic: far right,\nmedian 1.6 · $10^{6}$")
 
 
 def test_tasks_that_coincide_have_nothing_to_draw(tmp_path: Path) -> None:

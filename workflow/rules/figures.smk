@@ -117,4 +117,4 @@ rule lemma:
         settings=lambda w: pipeline.paper_settings("lemma", w),
         code=pipeline.paper_code("lemma"),
     shell:
-        "nexusflow table lemma --scale {wildcards.scale}" " 2>&1 | tee {log:q}"
+        "nexusflow table lemma --scale {wildcards.scale} 2>&1 | tee {log:q}"

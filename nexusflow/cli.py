@@ -186,7 +186,7 @@ def table(
         str,
         typer.Argument(
             help="table1 to table5, tableA1, tableA2, tableB1, tableB2, comparison, alignment_options, "
-            "alignment_settings, compute_matched, weights_nuscenes, weights_nyuv2 or gap_sweep"
+            "alignment_settings, compute_matched, weights_nuscenes, weights_nyuv2, gap_sweep or lemma"
         ),
     ],
     scale: Scale = None,
@@ -216,8 +216,8 @@ def figure(
     name: Annotated[
         str,
         typer.Argument(
-            help="figure2, figure6, figure7, video, collapse, learning_curves, rivals_nuscenes or "
-            "rivals_nyuv2"
+            help="figure2, figure3, figure3_v1, figure4 to figure7, video, collapse, learning_curves, "
+            "rivals_nuscenes or rivals_nyuv2"
         ),
     ],
     scale: Scale = None,

@@ -26,6 +26,10 @@ TARGETS = [
     "results/smoke/table4.csv",
     "results/smoke/table5.csv",
     "results/smoke/figure7.png",
+    "results/smoke/figure3_v1.png",
+    "results/smoke/figure4.png",
+    "results/smoke/figure5.png",
+    "results/smoke/lemma.csv",
     "results/smoke/partitions/nyuv2/rooms/clusters_sdn.gap.json",
 ]
 
@@ -128,6 +132,32 @@ def test_the_same_seed_gives_the_same_metrics_file(finished: Path) -> None:
     )
     assert result.returncode == 0, result.stderr[-3000:]
     assert metrics.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_lemma_1_holds_under_the_analytic_bound(finished: Path) -> None:
+    table = pd.read_csv(finished / "results/smoke/lemma.csv")
+    assert len(table) == 3 * (1 + 3)
+    assert (table.loc[table["reading"] == "analytic", "share"] == 1).all()
+
+
+def test_figures_of_features_need_the_analyses_of_their_runs(project: Path) -> None:
+    outputs = ("table1.csv", "figure3.png", "figure3_v1.png", "figure4.png", "figure5.png", "lemma.csv")
+    result = snakemake(project, "--dry-run", *(f"results/smoke/{name}" for name in outputs))
+    planned = result.stdout + result.stderr
+    assert result.returncode == 0, planned[-3000:]
+    written = set(planned.replace(",", " ").split())
+    assert {f"results/smoke/{name}" for name in outputs} <= written
+    for kind, suite, run in (
+        ("mmd", "nuscenes", "full"),
+        ("embedding", "nuscenes", "jtr"),
+        ("embedding", "nyuv2", "nexusflow_centre"),
+        ("spectrum", "nuscenes", "nexusflow_mlp_depth0"),
+        ("lemma", "nyuv2", "nexusflow_centre"),
+    ):
+        assert f"results/smoke/analyses/{kind}/{suite}/{run}/seed0.json" in written
+        assert f"results/smoke/features/{suite}/{run}/seed0.npz" in written
+    assert "results/smoke/analyses/spectrum/nuscenes/jtr/seed0.json" not in written
 
 
 @pytest.mark.parametrize(

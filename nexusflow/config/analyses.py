@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from nexusflow.config.features import build_surrogates
@@ -13,7 +14,6 @@ from nexusflow.core.files import sha256_file, write_json
 __all__ = ["ANALYSES", "analyse_from_configuration"]
 
 ANALYSES = ("mmd", "embedding", "spectrum", "lemma")
-_FORMAT = 1
 _COPIED = ("scale", "suite", "run", "seed", "tasks", "post_hoc", "labelled_in", "domains", "frames", "groups")
 
 
@@ -36,6 +36,19 @@ def _lemma(
     channels = {task: int(meta["width"]["h"][task]) for task in features.tasks}
     surrogates = build_surrogates(section, channels, 0, meta["suite"], (path, meta["architecture"]))
     return task_lemma(features, surrogates, section.loss, section.reduction, configuration.scale.analysis)
+
+
+def _refuse_infinite(features: Any, source: Path) -> None:
+    """Refuse features that no analysis can take."""
+    import numpy as np
+
+    for kind, by_task in features.features.items():
+        for task, table_NX in by_task.items():
+            if not np.isfinite(table_NX).all():
+                raise UserError(
+                    f"{source}: array '{kind}/{task}' holds NaN or infinity; look whether training of "
+                    f"{features.meta['run']} diverged, then extract the features again."
+                )
 
 
 def analyse_from_configuration(
@@ -62,11 +75,13 @@ def analyse_from_configuration(
     from nexusflow.analysis.mmd_readings import mmd_readings
     from nexusflow.analysis.task_pictures import task_pictures
     from nexusflow.analysis.task_spectra import task_spectra
+    from nexusflow.paper.analysis_files import FORMAT
     from nexusflow.paper.archive import write_archive
 
     source, settings = layout.features(suite, run, seed), configuration.scale.analysis
     features, target = read_features(source), layout.analysis(kind, suite, run, seed)
-    head = {"format": _FORMAT, **{key: features.meta[key] for key in _COPIED}}
+    _refuse_infinite(features, source)
+    head = {"format": FORMAT, **{key: features.meta[key] for key in _COPIED}}
     head["features_sha256"] = features.meta["npz_sha256"]
     # The order of parallel sums changes roundings.
     with threadpool_limits(limits=1):

@@ -43,6 +43,11 @@ PAPER_MODULES: dict[str, tuple[str, ...]] = {
     "figure6": ("nexusflow.paper.figure6",),
     "figure7": ("nexusflow.paper.figure7",),
     "video": ("nexusflow.paper.video",),
+    "figure3": ("nexusflow.paper.pictures",),
+    "figure3_v1": ("nexusflow.paper.pictures",),
+    "figure4": ("nexusflow.paper.pictures",),
+    "figure5": ("nexusflow.paper.scree",),
+    "lemma": ("nexusflow.paper.lemma_table",),
 }
 
 QUALITATIVE_MODULES: dict[str, tuple[str, ...]] = {

@@ -6,7 +6,17 @@ from typing import NamedTuple
 
 from nexusflow.paper.config import PaperConfig
 
-__all__ = ["RunReference", "runs_behind"]
+__all__ = ["ANALYSIS_BEHIND", "RunReference", "runs_behind"]
+
+# Tables and figures of analyses of features → kind of analysis.
+ANALYSIS_BEHIND = {
+    "table1": "mmd",
+    "figure3": "embedding",
+    "figure3_v1": "embedding",
+    "figure4": "embedding",
+    "figure5": "spectrum",
+    "lemma": "lemma",
+}
 
 
 class RunReference(NamedTuple):
@@ -51,6 +61,11 @@ def runs_behind(paper: PaperConfig, output: str) -> list[RunReference]:
         found = [RunReference(panel.suite, panel.run) for panel in paper.figure2.panels]
     elif output == "figure7":
         found = [RunReference("nyuv2", label.run) for label in paper.figure7.runs]
+    elif output in ("figure3", "figure3_v1", "figure4", "figure5"):
+        part = getattr(paper, output)
+        found = [RunReference(part.suite, label.run, (part.seed,)) for label in part.runs]
+    elif output == "lemma":
+        found = [RunReference(label.suite, label.run, (paper.lemma.seed,)) for label in paper.lemma.runs]
     else:
         rows = getattr(paper, output).rows
         found = [RunReference(row.suite, row.run, row.seeds) for row in rows]

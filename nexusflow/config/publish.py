@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
+from nexusflow.config.publish_analyses import ANALYSIS_FIGURES, ANALYSIS_TABLES
 from nexusflow.config.publish_pictures import draw_figure2, draw_video
 from nexusflow.core.errors import UserError
 from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
@@ -277,6 +278,7 @@ _TABLES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
     "tableB2": partial(_table_b, "tableB2"),
     "comparison": _comparison,
     "gap_sweep": _gap_sweep,
+    **ANALYSIS_TABLES,
 }
 _FIGURES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
     "figure2": draw_figure2,
@@ -287,6 +289,7 @@ _FIGURES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
     "learning_curves": partial(_learning_curves, "learning_curves"),
     "rivals_nuscenes": partial(_learning_curves, "rivals_nuscenes"),
     "rivals_nyuv2": partial(_learning_curves, "rivals_nyuv2"),
+    **ANALYSIS_FIGURES,
 }
 
 

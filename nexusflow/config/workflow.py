@@ -17,7 +17,7 @@ from nexusflow.config.fingerprint import (
 from nexusflow.config.layout import CHECKPOINT_FILES, Layout
 from nexusflow.config.ledger import claim_paths, claim_settings
 from nexusflow.config.load import Configuration, load_configuration
-from nexusflow.config.paper_runs import runs_behind
+from nexusflow.config.paper_runs import ANALYSIS_BEHIND, runs_behind
 from nexusflow.config.sections import paper_section, section
 from nexusflow.config.workflow_pictures import PictureInputs
 from nexusflow.core.errors import UserError
@@ -41,9 +41,14 @@ TABLES = (
     "weights_nuscenes",
     "weights_nyuv2",
     "gap_sweep",
+    "lemma",
 )
 FIGURES = (
     "figure2",
+    "figure3",
+    "figure3_v1",
+    "figure4",
+    "figure5",
     "figure6",
     "figure7",
     "comparison",
@@ -52,6 +57,7 @@ FIGURES = (
     "rivals_nuscenes",
     "rivals_nyuv2",
     "gap_sweep",
+    "lemma",
 )
 VIDEOS = ("video",)
 # These train many further models, so they are made when they are asked for by name only.
@@ -113,13 +119,14 @@ class Pipeline(PictureInputs):
     @property
     def targets(self) -> list[str]:
         """Every table, figure and video that is published under results/ without being asked for by name."""
-        tables = [
-            f"{name}.{ending}" for name in TABLES if name not in _ON_REQUEST for ending in ("csv", "md")
-        ]
-        figures = [
-            f"{name}.{ending}" for name in FIGURES if name not in _ON_REQUEST for ending in ("png", "pdf")
-        ]
-        return tables + figures + [f"{name}.gif" for name in VIDEOS]
+        tables = [f"{name}.{ending}" for name in TABLES if self._offered(name) for ending in ("csv", "md")]
+        figures = [f"{name}.{ending}" for name in FIGURES if self._offered(name) for ending in ("png", "pdf")]
+        return tables + figures + [f"{name}.gif" for name in VIDEOS if self._offered(name)]
+
+    def _offered(self, output: str) -> bool:
+        """Whether an output needs no request by name, and the default scale has a suite that it shows."""
+        suites = {item.suite for item in runs_behind(self.main.paper, output)}
+        return output not in _ON_REQUEST and any(getattr(self.main.scale, suite) for suite in suites)
 
     def of(self, scale: str) -> Configuration:
         """Configuration of a scale."""
@@ -238,16 +245,18 @@ class Pipeline(PictureInputs):
             files.append(str(layout.checkpoint(*run) / "method.safetensors"))
         return files
 
-    def analysis_files(self, output: str, kind: str, scale: str) -> list[str]:
+    def analysis_files(self, output: str, scale: str) -> list[str]:
         """Analyses of the runs behind a table or figure, of the suites that the scale has."""
-        configuration = self.of(scale)
-        return [
-            str(Layout(scale).analysis(kind, item.suite, item.run, seed))
+        configuration, kind = self.of(scale), ANALYSIS_BEHIND[output]
+        paths = [
+            Layout(scale).analysis(kind, item.suite, item.run, seed)
             for item in runs_behind(configuration.paper, output)
             if getattr(configuration.scale, item.suite) is not None
             if not configuration.row(item.suite, item.run).is_declared_only
             for seed in item.seeds or self.seeds
         ]
+        arrays = [] if kind == "mmd" else [path.with_suffix(".npz") for path in paths]
+        return [str(path) for path in (*paths, *arrays)]
 
     def analysis_settings(self, wildcards: Any) -> str:
         """Everything in the configuration that an analysis of features reads, as canonical text."""
@@ -359,6 +368,12 @@ class Pipeline(PictureInputs):
             for seed in self.seeds
             for file in self.run_files(scale, suite, run, seed)
         ]
+
+    def stage_analyses(self) -> list[str]:
+        """Analyses of features behind the default scale's tables and figures."""
+        scale = self.main.scale_name
+        files = [file for output in ANALYSIS_BEHIND for file in self.analysis_files(output, scale)]
+        return list(dict.fromkeys(files))
 
     def stage_metrics(self, suite: str) -> list[str]:
         """Metrics of the default scale's runs."""

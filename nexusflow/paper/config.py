@@ -6,9 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from nexusflow.paper.config_base import RunLabel
-from nexusflow.paper.config_base import Section as _Section
-from nexusflow.paper.config_base import refuse_repeats as _refuse_repeats
+from nexusflow.paper.analysis_config import LemmaConfig, PictureFigureConfig, SpectrumFigureConfig
+from nexusflow.paper.config_base import RunLabel, Section, refuse_repeats
 from nexusflow.paper.pictures_config import Figure2Config, VideoConfig
 
 __all__ = [
@@ -34,7 +33,7 @@ __all__ = [
 ]
 
 
-class TableRowConfig(_Section):
+class TableRowConfig(Section):
     """One row of a table of methods."""
 
     id: str = Field(pattern=r"^[a-z0-9_]+$", description="Stable row identifier, used in the CSV.")
@@ -50,7 +49,7 @@ class TableRowConfig(_Section):
     )
 
 
-class TableConfig(_Section):
+class TableConfig(Section):
     """What every table with one run per row has."""
 
     title: str = Field(description="Title above the table.")
@@ -60,7 +59,7 @@ class TableConfig(_Section):
 
     @model_validator(mode="after")
     def _check_rows(self) -> Self:
-        _refuse_repeats([row.id for row in self.rows], "row id")
+        refuse_repeats([row.id for row in self.rows], "row id")
         in_paper = [row.paper is not None for row in self.rows]
         if in_paper != sorted(in_paper, reverse=True):
             raise ValueError("rows of the paper must come before rows without a `paper` key")
@@ -117,7 +116,7 @@ class AblationTableConfig(TableConfig):
 
     @model_validator(mode="after")
     def _check_values(self) -> Self:
-        _refuse_repeats([str(row.value) for row in self.rows if row.value is not None], "value")
+        refuse_repeats([str(row.value) for row in self.rows if row.value is not None], "value")
         return self
 
 
@@ -137,7 +136,7 @@ class CostTableConfig(TableConfig):
         return self
 
 
-class ComparisonConfig(_Section):
+class ComparisonConfig(Section):
     """Paired differences over seeds."""
 
     treatments: tuple[RunLabel, ...] = Field(min_length=1, description="Runs whose effect is asked for.")
@@ -145,7 +144,7 @@ class ComparisonConfig(_Section):
     confidence: float = Field(0.95, gt=0, lt=1, description="Level of the interval of the mean difference.")
 
 
-class GapPointConfig(_Section):
+class GapPointConfig(Section):
     """Two runs at one setting of the world's domain gap."""
 
     gap: float = Field(ge=0, le=1, description="Domain gap of the embedded world, 0 = none, 1 = largest.")
@@ -153,24 +152,24 @@ class GapPointConfig(_Section):
     baseline: str = Field(description="Run with the labels of the partition only.")
 
 
-class GapSweepConfig(_Section):
+class GapSweepConfig(Section):
     """Full supervision and baseline against the domain gap."""
 
     points: tuple[GapPointConfig, ...] = Field(min_length=1, description="Settings of the domain gap.")
 
     @model_validator(mode="after")
     def _check_points(self) -> GapSweepConfig:
-        _refuse_repeats([str(point.gap) for point in self.points], "gap")
+        refuse_repeats([str(point.gap) for point in self.points], "gap")
         return self
 
 
-class CollapseConfig(_Section):
+class CollapseConfig(Section):
     """Collapse monitors over training."""
 
     runs: tuple[RunLabel, ...] = Field(min_length=1, description="Runs with an alignment loss.")
 
 
-class LearningCurvesConfig(_Section):
+class LearningCurvesConfig(Section):
     """Training losses over steps."""
 
     title: str = Field("Training losses", description="Title above the figure.")
@@ -188,7 +187,7 @@ class LearningCurvesConfig(_Section):
     smoothing: int = Field(5, ge=1, description="Window of the running mean, in rows of log.csv.")
 
 
-class Figure6Config(_Section):
+class Figure6Config(Section):
     """The qualitative figure."""
 
     baseline: RunLabel = Field(description="Run in the upper strip.")
@@ -208,7 +207,7 @@ class Figure6Config(_Section):
     show_truth: bool = Field(True, description="Whether the truth gets a strip of its own.")
 
 
-class Figure7Config(_Section):
+class Figure7Config(Section):
     """The qualitative figure of the dense tasks."""
 
     runs: tuple[RunLabel, ...] = Field(
@@ -221,11 +220,11 @@ class Figure7Config(_Section):
 
     @model_validator(mode="after")
     def _check_runs(self) -> Self:
-        _refuse_repeats([label.run for label in self.runs], "run")
+        refuse_repeats([label.run for label in self.runs], "run")
         return self
 
 
-class FigureStyleConfig(_Section):
+class FigureStyleConfig(Section):
     """Look shared by all figures."""
 
     dpi: int = Field(200, ge=50, le=600, description="Dots per inch of the PNG.")
@@ -234,7 +233,7 @@ class FigureStyleConfig(_Section):
     )
 
 
-class PaperConfig(_Section):
+class PaperConfig(Section):
     """Everything that makes the tables and figures."""
 
     style: FigureStyleConfig = Field(
@@ -274,3 +273,8 @@ class PaperConfig(_Section):
     figure7: Figure7Config = Field(description="Qualitative comparison of the dense tasks.")
     figure2: Figure2Config = Field(description="The pipeline, drawn from the built models.")
     video: VideoConfig = Field(description="Baseline and ours over one validation scene.")
+    figure3: PictureFigureConfig = Field(description="Pictures of the coupling outputs, nuScenes.")
+    figure3_v1: PictureFigureConfig = Field(description="The same as in version 1 of the paper: two rows.")
+    figure4: PictureFigureConfig = Field(description="Pictures of the coupling outputs, NYUv2.")
+    figure5: SpectrumFigureConfig = Field(description="Spectra of latents and embeddings.")
+    lemma: LemmaConfig = Field(description="Lemma 1, sample by sample; a table and a figure.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["RunLabel", "Section", "refuse_repeats"]
@@ -13,7 +15,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def refuse_repeats(names: list[str], what: str) -> None:
+def refuse_repeats(names: Sequence[str], what: str) -> None:
     """Refuse names that occur twice.
 
     Args:

@@ -2,6 +2,7 @@
 
 from nexusflow.config.bindings.registry import BINDINGS
 from nexusflow.config.fingerprint import (
+    ANALYSIS_MODULES,
     PAPER_MODULES,
     QUALITATIVE_MODULES,
     _import_graph,
@@ -69,3 +70,17 @@ def test_a_run_depends_on_its_own_method_only() -> None:
         assert module in upstream
         assert not {other for key, (other, _) in own.items() if key != name} & upstream
         assert ("nexusflow.suites.nyuv2.canvases" in upstream) == section.needs_canvases
+
+
+def _upstream(modules: tuple[str, ...]) -> set[str]:
+    return set(modules).union(*(_import_graph().find_upstream_modules(module) for module in modules))
+
+
+def test_editing_a_figure_of_features_repeats_no_analysis_and_no_other_figure() -> None:
+    drawn = {"figure3": "pictures", "figure5": "scree", "lemma": "lemma_figure"}
+    modules = {f"nexusflow.paper.{name}" for name in drawn.values()}
+    for output, own in drawn.items():
+        assert _upstream(PAPER_MODULES[output]) & modules == {f"nexusflow.paper.{own}"}
+    for entries in ANALYSIS_MODULES.values():
+        assert not _upstream(entries) & (modules | {"nexusflow.paper.analysis_files"})
+    assert "nexusflow.analysis.lemma" in _upstream(ANALYSIS_MODULES["lemma"])

@@ -79,3 +79,42 @@ rule figure7:
     shell:
         "nexusflow figure figure7 --scale {wildcards.scale}"
         " {params.seeds} 2>&1 | tee {log:q}"
+
+
+rule analysis_figure:
+    input:
+        lambda w: pipeline.analysis_files(w.figure, w.scale),
+    output:
+        "results/{scale}/{figure}.png",
+        "results/{scale}/{figure}.pdf",
+    log:
+        "results/{scale}/logs/paper/{figure}.log",
+    wildcard_constraints:
+        figure="figure3|figure3_v1|figure4|figure5",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=lambda w: pipeline.paper_settings(w.figure, w),
+        code=lambda w: pipeline.paper_code(w.figure),
+    shell:
+        "nexusflow figure {wildcards.figure} --scale {wildcards.scale}"
+        " 2>&1 | tee {log:q}"
+
+
+rule lemma:
+    input:
+        lambda w: pipeline.analysis_files("lemma", w.scale),
+    output:
+        "results/{scale}/lemma.csv",
+        "results/{scale}/lemma.md",
+        "results/{scale}/lemma.png",
+        "results/{scale}/lemma.pdf",
+    log:
+        "results/{scale}/logs/paper/lemma.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=lambda w: pipeline.paper_settings("lemma", w),
+        code=pipeline.paper_code("lemma"),
+    shell:
+        "nexusflow table lemma --scale {wildcards.scale} 2>&1 | tee {log:q}"

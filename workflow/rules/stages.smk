@@ -41,7 +41,7 @@ rule stage_analysis:
             name=["figure6", "figure7", "video"],
         ),
         f"results/{here}/cost/nyuv2.json",
-        pipeline.analysis_files("table1", "mmd", here),
+        pipeline.stage_analyses(),
         pipeline.outline_files(here),
 
 

@@ -70,7 +70,7 @@ rule table5:
 
 rule table1:
     input:
-        lambda w: pipeline.analysis_files("table1", "mmd", w.scale),
+        lambda w: pipeline.analysis_files("table1", w.scale),
         "nexusflow/paper/published.yaml",
     output:
         "results/{scale}/table1.csv",

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from nexusflow.config.checks import check_run
 from nexusflow.config.schema import (
     RESOLVED_RUNS,
     MainConfig,
@@ -64,6 +65,15 @@ def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
             and value.get("type", old.get("type")) == old.get("type")
         )
         merged[key] = _merge(old, value) if same_kind and isinstance(old, dict) else value
+    return merged
+
+
+def _at_scale(methods: dict[str, dict[str, Any]], own: dict[str, Any]) -> dict[str, Any]:
+    """Put a method's settings, and those of its parts, over those of the scale."""
+    merged = _merge(methods.get(str(own.get("name")), {}), own)
+    parts = merged.get("parts")
+    if isinstance(parts, list):
+        merged["parts"] = [_at_scale(methods, x) if isinstance(x, dict) else x for x in parts]
     return merged
 
 
@@ -181,7 +191,8 @@ class Configuration:
             Method, training budget, model, world and partition of the run.
 
         Raises:
-            UserError: if the row is only declared, or names an unknown budget, world or initial run.
+            UserError: if the row is only declared, names an unknown budget, world or initial run, or has a
+                method that cannot act.
         """
         row = self.row(suite, run)
         where = f"{suite}.{run}"
@@ -204,11 +215,13 @@ class Configuration:
             "world": world,
             "partition": row.partition or section.default_partition,
             "init": row.init,
-            "method": _merge(section.methods.get(str(row.method.get("name")), {}), row.method),
+            "method": _at_scale(section.methods, row.method),
             "training": _merge(section.budgets[row.budget].model_dump(), row.training),
             "model": _merge(section.model.model_dump(), row.model),
         }
-        return _validate(RESOLVED_RUNS[suite], content, self.runs_path, where)
+        resolved = _validate(RESOLVED_RUNS[suite], content, self.runs_path, where)
+        check_run(resolved, self.runs_path)
+        return resolved
 
     def method(self, suite: str, name: str) -> MethodSection:
         """Put together a method as a run without settings of its own would have it.

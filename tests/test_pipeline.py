@@ -176,6 +176,19 @@ def test_a_table_on_request_plans_its_runs(project: Path, table: str, runs: set[
     assert sorted(trained) == sorted(runs | shared)
 
 
+def test_new_statistics_of_batchnorm_need_no_training(project: Path) -> None:
+    result = snakemake(project, "--dry-run", "--forceall", "results/smoke/normalisation_nyuv2.csv")
+    assert result.returncode == 0, result.stderr[-3000:]
+    jobs = result.stdout.split("\nrule ")
+    runs = {
+        rule: [job.split("run=")[1].split(",")[0] for job in jobs if job.startswith(f"{rule}:")]
+        for rule in ("train", "nyuv2_predict")
+    }
+    assert runs["train"] == ["baseline"]
+    predicted = ["baseline", "baseline_renormalised", "baseline_renormalised_per_domain"]
+    assert sorted(runs["nyuv2_predict"]) == predicted
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

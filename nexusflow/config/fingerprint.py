@@ -32,6 +32,7 @@ PAPER_MODULES: dict[str, tuple[str, ...]] = {
     "matching": ("nexusflow.paper.table2",),
     "taps_nuscenes": ("nexusflow.paper.table2",),
     "taps_nyuv2": ("nexusflow.paper.table4",),
+    "normalisation_nyuv2": ("nexusflow.paper.table4",),
     "table4": ("nexusflow.paper.table4",),
     "table5": ("nexusflow.paper.table5",),
     "tableB1": ("nexusflow.paper.table_b",),

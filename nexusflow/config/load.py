@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from nexusflow.config.checks import check_run
+from nexusflow.config.checks import check_run, check_weights
 from nexusflow.config.schema import (
     RESOLVED_RUNS,
     MainConfig,
@@ -126,6 +126,10 @@ class Configuration:
             known = ", ".join(self.runs.get(suite, {}))
             raise UserError(f"{self.runs_path} has no run `{suite}.{run}`; it has {known}.") from error
 
+    def weights_of(self, suite: str, run: str) -> str:
+        """Name the run whose weights a run predicts with: itself, unless its row says another."""
+        return self.row(suite, run).weights or run
+
     def suite(self, name: str) -> NuScenesScaleConfig | NYUv2ScaleConfig:
         """Look up a suite's section of the scale.
 
@@ -221,6 +225,10 @@ class Configuration:
         }
         resolved = _validate(RESOLVED_RUNS[suite], content, self.runs_path, where)
         check_run(resolved, self.runs_path)
+        source = self.weights_of(suite, run)
+        if source != run or row.reestimate_normalisation:
+            other = None if source == run or self.row(suite, source).weights else self.resolve(suite, source)
+            check_weights(resolved, other, self.runs_path)
         return resolved
 
     def method(self, suite: str, name: str) -> MethodSection:

@@ -277,6 +277,9 @@ class PaperConfig(_Section):
     )
     taps_nuscenes: MethodTableConfig = Field(description="Other features aligned; not in the paper.")
     taps_nyuv2: DenseTableConfig = Field(description="Other features aligned; not in the paper.")
+    normalisation_nyuv2: DenseTableConfig = Field(
+        description="Statistics of BatchNorm taken anew; not in the paper."
+    )
     comparison: ComparisonConfig = Field(description="What the alignment changed.")
     gap_sweep: GapSweepConfig = Field(description="How much the domain gap costs.")
     collapse: CollapseConfig = Field(description="Does the alignment collapse?")

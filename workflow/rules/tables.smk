@@ -12,7 +12,7 @@ rule table:
         "results/{scale}/logs/paper/{table}.log",
     wildcard_constraints:
         table="table[234]|tableA[12]|alignment_(options|settings)|compute_matched|matching"
-        "|(weights|taps)_(nuscenes|nyuv2)",
+        "|(weights|taps)_(nuscenes|nyuv2)|normalisation_nyuv2",
     conda:
         "../../environment.yml"
     params:

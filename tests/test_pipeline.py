@@ -161,6 +161,67 @@ def test_figures_of_features_need_the_analyses_of_their_runs(project: Path) -> N
 
 
 @pytest.mark.parametrize(
+    ("table", "runs"),
+    [
+        (
+            "matching",
+            {
+                "matching_mmd",
+                "baseline_finetuned_encoder",
+                "nexusflow_two_stage_encoder",
+                "matching_mmd_encoder",
+                "matching_moments",
+                "matching_both",
+                "matching_both_nexusflow",
+            },
+        ),
+        (
+            "taps_nuscenes",
+            {
+                "nexusflow_tap_memory",
+                "baseline_finetuned_encoder",
+                "nexusflow_two_stage_encoder",
+                "nexusflow_tap_bev",
+            },
+        ),
+        (
+            "taps_nyuv2",
+            {
+                "nexusflow_centre",
+                "baseline_mtan",
+                "nexusflow_mtan_n1",
+                "nexusflow_mtan_n2",
+                "nexusflow_mtan_n3",
+            },
+        ),
+    ],
+)
+def test_a_table_on_request_plans_its_runs(project: Path, table: str, runs: set[str]) -> None:
+    result = snakemake(project, "--dry-run", "--forceall", f"results/smoke/{table}.csv")
+    assert result.returncode == 0, result.stderr[-3000:]
+    jobs = result.stdout.split("\nrule ")
+    trained = [job.split("run=")[1].split(",")[0] for job in jobs if job.startswith("train:")]
+    shared = (
+        {"baseline"} if table == "taps_nyuv2" else {"baseline", "baseline_finetuned", "nexusflow_two_stage"}
+    )
+    # Each once: phase 1 is shared.
+    assert sorted(trained) == sorted(runs | shared)
+
+
+def test_new_statistics_of_batchnorm_need_no_training(project: Path) -> None:
+    result = snakemake(project, "--dry-run", "--forceall", "results/smoke/normalisation_nyuv2.csv")
+    assert result.returncode == 0, result.stderr[-3000:]
+    jobs = result.stdout.split("\nrule ")
+    runs = {
+        rule: [job.split("run=")[1].split(",")[0] for job in jobs if job.startswith(f"{rule}:")]
+        for rule in ("train", "nyuv2_predict")
+    }
+    assert runs["train"] == ["baseline"]
+    predicted = ["baseline", "baseline_renormalised", "baseline_renormalised_per_domain"]
+    assert sorted(runs["nyuv2_predict"]) == predicted
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("seeds: [0]", "seeds: [0, 0]", "different whole numbers"),

@@ -12,6 +12,7 @@ from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
 from nexusflow.config.schema import ResolvedRun
 from nexusflow.config.sections import section
+from nexusflow.core.errors import UserError
 from nexusflow.core.files import read_json, sha256_file, sha256_json, write_json
 
 __all__ = [
@@ -52,9 +53,12 @@ def train_from_configuration(
         seed: the run's seed.
 
     Raises:
-        UserError: for missing inputs or a configuration that does not fit them.
+        UserError: for missing inputs, a configuration that does not fit them, or a row without training.
     """
     resolved = configuration.resolve(suite, run)
+    source = configuration.weights_of(suite, run)
+    if source != run:
+        raise UserError(f"Run `{suite}.{run}` is not trained; it predicts with the weights of `{source}`.")
     from nexusflow.training.run import train_run
 
     built = binding_of(suite).make_suite(configuration, layout, run, seed)
@@ -80,7 +84,8 @@ def predict_from_configuration(
         UserError: if the run was not trained or was trained with another architecture.
     """
     binding_of(suite).predict(configuration, layout, run, seed)
-    made_by = read_json(layout.checkpoint(suite, run, seed) / "provenance.json")
+    source = configuration.weights_of(suite, run)
+    made_by = read_json(layout.checkpoint(suite, source, seed) / "provenance.json")
     write_json(layout.run(suite, run, seed) / "provenance.json", made_by)
 
 

@@ -10,7 +10,9 @@ from nexusflow.config.fingerprint import code_fingerprint
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
 from nexusflow.config.schema import ResolvedRun
+from nexusflow.core.errors import UserError
 from nexusflow.core.files import read_json, sha256_file
+from nexusflow.methods.combined_config import CombinedConfig
 from nexusflow.methods.nexusflow_config import NexusFlowConfig
 
 if TYPE_CHECKING:
@@ -31,8 +33,13 @@ def surrogate_section(configuration: Configuration, run: ResolvedRun) -> tuple[N
         NexusFlow without settings of its own would have at this scale, and True: they are trained post hoc.
 
     Raises:
-        UserError: for a mistake in the scale's settings of the method.
+        UserError: for a mistake in the scale's settings of the method, or a run of several methods.
     """
+    if isinstance(run.method, CombinedConfig):
+        raise UserError(
+            f"Features of `{run.suite}.{run.run}` cannot be extracted: its surrogates are one of several "
+            "methods; choose a run of one method."
+        )
     if isinstance(run.method, NexusFlowConfig):
         return run.method, False
     section = configuration.method(run.suite, "nexusflow")

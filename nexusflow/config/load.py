@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from nexusflow.config.checks import check_run, check_weights
 from nexusflow.config.schema import (
     RESOLVED_RUNS,
     MainConfig,
@@ -67,6 +68,15 @@ def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _at_scale(methods: dict[str, dict[str, Any]], own: dict[str, Any]) -> dict[str, Any]:
+    """Put a method's settings, and those of its parts, over those of the scale."""
+    merged = _merge(methods.get(str(own.get("name")), {}), own)
+    parts = merged.get("parts")
+    if isinstance(parts, list):
+        merged["parts"] = [_at_scale(methods, x) if isinstance(x, dict) else x for x in parts]
+    return merged
+
+
 @dataclass(frozen=True)
 class Configuration:
     """All of it, for one scale.
@@ -115,6 +125,10 @@ class Configuration:
         except KeyError as error:
             known = ", ".join(self.runs.get(suite, {}))
             raise UserError(f"{self.runs_path} has no run `{suite}.{run}`; it has {known}.") from error
+
+    def weights_of(self, suite: str, run: str) -> str:
+        """Name the run whose weights a run predicts with: itself, unless its row says another."""
+        return self.row(suite, run).weights or run
 
     def suite(self, name: str) -> NuScenesScaleConfig | NYUv2ScaleConfig:
         """Look up a suite's section of the scale.
@@ -181,7 +195,8 @@ class Configuration:
             Method, training budget, model, world and partition of the run.
 
         Raises:
-            UserError: if the row is only declared, or names an unknown budget, world or initial run.
+            UserError: if the row is only declared, names an unknown budget, world or initial run, or has a
+                method that cannot act.
         """
         row = self.row(suite, run)
         where = f"{suite}.{run}"
@@ -204,11 +219,17 @@ class Configuration:
             "world": world,
             "partition": row.partition or section.default_partition,
             "init": row.init,
-            "method": _merge(section.methods.get(str(row.method.get("name")), {}), row.method),
+            "method": _at_scale(section.methods, row.method),
             "training": _merge(section.budgets[row.budget].model_dump(), row.training),
             "model": _merge(section.model.model_dump(), row.model),
         }
-        return _validate(RESOLVED_RUNS[suite], content, self.runs_path, where)
+        resolved = _validate(RESOLVED_RUNS[suite], content, self.runs_path, where)
+        check_run(resolved, self.runs_path)
+        source = self.weights_of(suite, run)
+        if source != run or row.reestimate_normalisation:
+            other = None if source == run or self.row(suite, source).weights else self.resolve(suite, source)
+            check_weights(resolved, other, self.runs_path)
+        return resolved
 
     def method(self, suite: str, name: str) -> MethodSection:
         """Put together a method as a run without settings of its own would have it.

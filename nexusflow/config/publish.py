@@ -267,10 +267,14 @@ _METHOD_TABLES = (
     "alignment_settings",
     "compute_matched",
     "weights_nuscenes",
+    "matching",
+    "taps_nuscenes",
 )
 _TABLES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
     **{name: partial(_methods, name) for name in _METHOD_TABLES},
     "weights_nyuv2": partial(_dense_methods, "weights_nyuv2"),
+    "taps_nyuv2": partial(_dense_methods, "taps_nyuv2"),
+    "normalisation_nyuv2": partial(_dense_methods, "normalisation_nyuv2"),
     "table4": partial(_dense_methods, "table4"),
     "table1": _table1,
     "table5": _table5,

@@ -132,6 +132,15 @@ class RunConfig(_Section):
     )
     training: dict[str, Any] = Field(default_factory=dict, description="what differs from the budget")
     model: dict[str, Any] = Field(default_factory=dict, description="what differs from the scale's model")
+    weights: Name | None = Field(
+        default=None,
+        description="NYUv2: run whose weights of the same seed predict; the row itself is not trained",
+    )
+    reestimate_normalisation: Literal["per_domain", "all"] | None = Field(
+        default=None,
+        description="statistics of BatchNorm are taken anew from training images before prediction: "
+        "per_domain, those of the same cluster; all, all of them; needs `weights`",
+    )
     note: str = Field(default="", description="what the row is for")
 
     @property

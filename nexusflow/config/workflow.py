@@ -40,6 +40,10 @@ TABLES = (
     "compute_matched",
     "weights_nuscenes",
     "weights_nyuv2",
+    "matching",
+    "taps_nuscenes",
+    "taps_nyuv2",
+    "normalisation_nyuv2",
     "gap_sweep",
     "lemma",
 )
@@ -61,7 +65,10 @@ FIGURES = (
 )
 VIDEOS = ("video",)
 # These train many further models, so they are made when they are asked for by name only.
-_ON_REQUEST = ("gap_sweep", "alignment_settings", "compute_matched", "weights_nuscenes", "weights_nyuv2")
+_ON_REQUEST = (
+    *("gap_sweep", "alignment_settings", "compute_matched", "weights_nuscenes", "weights_nyuv2"),
+    *("matching", "taps_nuscenes", "taps_nyuv2", "normalisation_nyuv2"),
+)
 # What their runs change is measured against runs of the other tables, which they share.
 _ABLATIONS = ("table1", "table3", "tableA1", "tableA2", "tableB1", "tableB2", "alignment_options")
 
@@ -151,6 +158,12 @@ class Pipeline(PictureInputs):
         """Fingerprint of the code that a verb runs."""
         return code_fingerprint(BINDINGS[suite].modules[verb])
 
+    def prediction_code(self, wildcards: Any, suite: str) -> str:
+        """Fingerprint of the code that predicts with a run."""
+        modules = BINDINGS[suite].modules
+        again = self.of(wildcards.scale).row(suite, wildcards.run).reestimate_normalisation is not None
+        return code_fingerprint((*modules["predict"], *(modules["reestimate"] if again else ())))
+
     def training_code(self, wildcards: Any) -> str:
         """Fingerprint of the code that trains a run."""
         run = self.of(wildcards.scale).resolve(wildcards.suite, wildcards.run)
@@ -206,6 +219,12 @@ class Pipeline(PictureInputs):
     def run_files(self, scale: str, suite: str, run: str, seed: int | str) -> list[str]:
         """Files that training publishes."""
         return [str(Layout(scale).checkpoint(suite, run, seed) / name) for name in CHECKPOINT_FILES]
+
+    def weights_inputs(self, wildcards: Any, suite: str) -> list[str]:
+        """Weights that a run predicts with, its own or those that its row names, and where they come from."""
+        source = self.of(wildcards.scale).weights_of(suite, wildcards.run)
+        folder = Layout(wildcards.scale).checkpoint(suite, source, wildcards.seed)
+        return [str(folder / name) for name in ("model.safetensors", "provenance.json")]
 
     def prediction_files(self, scale: str, suite: str, run: str, seed: int | str) -> list[str]:
         """Files that prediction publishes."""

@@ -4,7 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from nexusflow.methods.combined_config import CombinedConfig
 from nexusflow.methods.jtr_config import JTRConfig
+from nexusflow.methods.matching_config import MatchingConfig
 from nexusflow.methods.mtpsl_config import MTPSLConfig
 from nexusflow.methods.nexusflow_config import NexusFlowConfig
 from nexusflow.methods.section import MethodSection
@@ -21,5 +23,6 @@ class SupervisedConfig(MethodSection):
 
 
 MethodConfig = Annotated[
-    SupervisedConfig | NexusFlowConfig | MTPSLConfig | JTRConfig, Field(discriminator="name")
+    SupervisedConfig | NexusFlowConfig | MTPSLConfig | JTRConfig | MatchingConfig | CombinedConfig,
+    Field(discriminator="name"),
 ]

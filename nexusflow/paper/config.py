@@ -259,6 +259,14 @@ class PaperConfig(Section):
     weights_nyuv2: DenseTableConfig = Field(
         description="MTPSL and JTR with other weights of their losses; not in the paper."
     )
+    matching: MethodTableConfig = Field(
+        description="Equal distributions of features in both cities; not in the paper."
+    )
+    taps_nuscenes: MethodTableConfig = Field(description="Other features aligned; not in the paper.")
+    taps_nyuv2: DenseTableConfig = Field(description="Other features aligned; not in the paper.")
+    normalisation_nyuv2: DenseTableConfig = Field(
+        description="Statistics of BatchNorm taken anew; not in the paper."
+    )
     comparison: ComparisonConfig = Field(description="What the alignment changed.")
     gap_sweep: GapSweepConfig = Field(description="How much the domain gap costs.")
     collapse: CollapseConfig = Field(description="Does the alignment collapse?")

@@ -194,7 +194,7 @@ def _pixels(fig: Figure) -> NDArray[np.uint8]:
 def _kept_colours() -> list[str]:
     """List what a palette made for photographs loses: lines, and fills of boxes on white and on the road."""
     fills = [
-        to_hex(_FILL * np.array(to_rgb(colour)) + (1 - _FILL) * np.array(to_rgb(ground)))
+        to_hex(tuple(_FILL * np.array(to_rgb(colour)) + (1 - _FILL) * np.array(to_rgb(ground))))
         for colour in BOX_COLOURS.values()
         for ground in ("white", MAP_COLOURS["drivable"])
     ]

@@ -10,8 +10,10 @@ from nexusflow.config.fingerprint import (
     module_fingerprint,
 )
 from nexusflow.config.workflow import FIGURES, TABLES, VIDEOS
+from nexusflow.methods.combined_config import CombinedConfig
 from nexusflow.methods.config import SupervisedConfig
 from nexusflow.methods.jtr_config import JTRConfig
+from nexusflow.methods.matching_config import MatchingConfig
 from nexusflow.methods.mtpsl_config import MTPSLConfig
 from nexusflow.methods.nexusflow_config import NexusFlowConfig
 from nexusflow.methods.section import MethodSection
@@ -64,6 +66,7 @@ def test_a_run_depends_on_its_own_method_only() -> None:
         "nexusflow": ("nexusflow.alignment.coupling", NexusFlowConfig()),
         "mtpsl": ("nexusflow.methods.pair_network", MTPSLConfig()),
         "jtr": ("nexusflow.methods.joint_network", JTRConfig()),
+        "matching": ("nexusflow.methods.matching_losses", MatchingConfig(moments_weight=1.0)),
     }
     for name, (module, section) in own.items():
         upstream = _upstream_of_training(section)
@@ -84,3 +87,14 @@ def test_editing_a_figure_of_features_repeats_no_analysis_and_no_other_figure() 
     for entries in ANALYSIS_MODULES.values():
         assert not _upstream(entries) & (modules | {"nexusflow.paper.analysis_files"})
     assert "nexusflow.analysis.lemma" in _upstream(ANALYSIS_MODULES["lemma"])
+
+
+def test_a_run_of_several_methods_depends_on_all_of_them() -> None:
+    matching = MatchingConfig(mmd_weight=1.0)
+    upstream = _upstream_of_training(CombinedConfig(parts=(NexusFlowConfig(), matching)))
+    assert {"nexusflow.alignment.coupling", "nexusflow.methods.matching_losses"} < upstream
+    assert "nexusflow.methods.combined" in upstream
+    assert (
+        not {"nexusflow.methods.jtr", "nexusflow.methods.mtpsl", "nexusflow.suites.nyuv2.canvases"} & upstream
+    )
+    assert "nexusflow.methods.combined" not in _upstream_of_training(matching)

@@ -33,8 +33,7 @@ rule nuscenes_predict:
 rule nyuv2_predict:
     input:
         lambda w: pipeline.training_inputs(w, "nyuv2"),
-        "results/{scale}/checkpoints/nyuv2/{run}/seed{seed}/model.safetensors",
-        "results/{scale}/checkpoints/nyuv2/{run}/seed{seed}/provenance.json",
+        lambda w: pipeline.weights_inputs(w, "nyuv2"),
     output:
         expand(
             "results/{{scale}}/runs/nyuv2/{{run}}/seed{{seed}}/predictions/{name}",
@@ -53,7 +52,7 @@ rule nyuv2_predict:
     threads: 1
     params:
         settings=lambda w: pipeline.settings("predict", w, suite="nyuv2"),
-        code=pipeline.code("predict", "nyuv2"),
+        code=lambda w: pipeline.prediction_code(w, "nyuv2"),
     shell:
         "nexusflow predict --scale {wildcards.scale} --suite nyuv2"
         " --run {wildcards.run} --seed {wildcards.seed} 2>&1 | tee {log:q}"

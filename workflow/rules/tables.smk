@@ -11,7 +11,8 @@ rule table:
     log:
         "results/{scale}/logs/paper/{table}.log",
     wildcard_constraints:
-        table="table[234]|tableA[12]|alignment_(options|settings)|compute_matched|weights_(nuscenes|nyuv2)",
+        table="table[234]|tableA[12]|alignment_(options|settings)|compute_matched|matching"
+        "|(weights|taps)_(nuscenes|nyuv2)|normalisation_nyuv2",
     conda:
         "../../environment.yml"
     params:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nexusflow.config.checks import parts_of
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
 from nexusflow.methods.section import MethodSection
@@ -47,7 +48,8 @@ class SuiteBinding(ABC):
             Module names.
         """
         canvases = self.modules.get("canvases", ()) if method.needs_canvases else ()
-        return (*self.modules["train"], method.module, *canvases)
+        parts = (part.module for part in parts_of(method))
+        return (*self.modules["train"], *dict.fromkeys((method.module, *parts)), *canvases)
 
     @abstractmethod
     def settings(self, config: Configuration, verb: str, values: dict[str, str]) -> dict[str, Any]:

@@ -12,11 +12,20 @@ from nexusflow.config.schema import NuScenesRun
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nexusflow.bev.config import BEVModelConfig
     from nexusflow.core.outline import ModelOutline
     from nexusflow.suites.base import Suite
     from nexusflow.suites.taps import TapReader
 
 __all__ = ["NuScenesBinding"]
+
+
+def _architecture(config: BEVModelConfig) -> str:
+    """Hash what decides the weights: a tap only shows them, so runs of another tap share phase 1."""
+    from nexusflow.suites.nuscenes.suite import architecture_of
+
+    shown = type(config).model_fields["tap"].default
+    return architecture_of(config.model_copy(update={"tap": shown}))
 
 
 class NuScenesBinding(SuiteBinding):
@@ -115,12 +124,14 @@ class NuScenesBinding(SuiteBinding):
             from nexusflow.suites.nuscenes.canvases import BEVCanvases
 
             canvases = BEVCanvases(resolved.model)
-        return NuScenesSuite(cache, self._partition(layout, resolved), resolved.model, plan, canvases)
+        suite = NuScenesSuite(cache, self._partition(layout, resolved), resolved.model, plan, canvases)
+        suite.architecture = _architecture(resolved.model)
+        return suite
 
     def predict(self, config: Configuration, layout: Layout, run: str, seed: int) -> None:
         """See `SuiteBinding.predict`."""
         from nexusflow.suites.nuscenes.predict import PredictionJob, predict_run
-        from nexusflow.suites.nuscenes.suite import architecture_of, build_model
+        from nexusflow.suites.nuscenes.suite import build_model
         from nexusflow.training.checkpoint import load_weights
         from nexusflow.training.determinism import make_deterministic, resolve_precision
 
@@ -128,7 +139,7 @@ class NuScenesBinding(SuiteBinding):
         make_deterministic(seed, resolved.training.threads)
         model = build_model(resolved.model, seed)
         weights = layout.checkpoint(self.name, run, seed) / "model.safetensors"
-        load_weights(weights, model, architecture_of(resolved.model))
+        load_weights(weights, model, _architecture(resolved.model))
         job = PredictionJob(
             model=model.eval(),
             cache=self._open_cache(layout, resolved.world),
@@ -142,11 +153,11 @@ class NuScenesBinding(SuiteBinding):
     def tap_reader(self, config: Configuration, layout: Layout, run: str, seed: int) -> tuple[TapReader, str]:
         """See `SuiteBinding.tap_reader`."""
         from nexusflow.suites.nuscenes.features import NuScenesTaps
-        from nexusflow.suites.nuscenes.suite import architecture_of, build_model
+        from nexusflow.suites.nuscenes.suite import build_model
         from nexusflow.training.checkpoint import load_weights
 
         resolved, features = self._run(config, run), config.nuscenes.features
-        model, architecture = build_model(resolved.model, seed), architecture_of(resolved.model)
+        model, architecture = build_model(resolved.model, seed), _architecture(resolved.model)
         load_weights(layout.checkpoint(self.name, run, seed) / "model.safetensors", model, architecture)
         cache = self._open_cache(layout, resolved.world)
         return NuScenesTaps(cache, model, features.history, features.spacing_s), architecture

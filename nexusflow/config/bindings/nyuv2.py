@@ -34,6 +34,7 @@ class NYUv2Binding(SuiteBinding):
         "train": ("nexusflow.training.run", "nexusflow.suites.nyuv2.suite"),
         "canvases": ("nexusflow.suites.nyuv2.canvases",),
         "predict": ("nexusflow.suites.nyuv2.predict",),
+        "reestimate": ("nexusflow.suites.nyuv2.normalisation",),
         "features": (
             "nexusflow.training.features",
             "nexusflow.training.surrogates",
@@ -57,7 +58,9 @@ class NYUv2Binding(SuiteBinding):
             return {"kind": values["kind"], "seed": section.partition_seed}
         if verb == "predict":
             run = self._run(config, values["run"])
-            return {"model": run.model.model_dump(mode="json"), "threads": run.training.threads}
+            content = {"model": run.model.model_dump(mode="json"), "threads": run.training.threads}
+            mode = config.row(self.name, values["run"]).reestimate_normalisation
+            return content | ({"reestimate_normalisation": mode} if mode else {})
         if verb == "features":
             return self.feature_settings(config, values["run"])
         if verb == "outline":
@@ -130,10 +133,18 @@ class NYUv2Binding(SuiteBinding):
         resolved = self._run(config, run)
         make_deterministic(seed, resolved.training.threads)
         model = build_model(resolved.model, seed)
-        weights = layout.checkpoint(self.name, run, seed) / "model.safetensors"
-        load_weights(weights, model, architecture_of(resolved.model))
-        cache = self._open_cache(layout, resolved.world)
-        predict_images(model.eval(), cache, layout.predictions(self.name, run, seed), f"{run}, seed {seed}")
+        source = layout.checkpoint(self.name, config.weights_of(self.name, run), seed)
+        load_weights(source / "model.safetensors", model, architecture_of(resolved.model))
+        cache, output = self._open_cache(layout, resolved.world), layout.predictions(self.name, run, seed)
+        mode, title = config.row(self.name, run).reestimate_normalisation, f"{run}, seed {seed}"
+        if mode is None:
+            predict_images(model.eval(), cache, output, title)
+        else:
+            from nexusflow.data.nyuv2.partition import read_image_partition
+            from nexusflow.suites.nyuv2.normalisation import predict_reestimated
+
+            table = layout.partition(self.name, resolved.world, resolved.partition)
+            predict_reestimated(model, cache, read_image_partition(table), mode, output, title)
 
     def tap_reader(self, config: Configuration, layout: Layout, run: str, seed: int) -> tuple[TapReader, str]:
         """See `SuiteBinding.tap_reader`; the default partition's clusters are the domains of all runs."""

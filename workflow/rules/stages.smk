@@ -43,7 +43,7 @@ rule stage_analysis:
 
 rule stage_paper:
     input:
-        expand("results/{name}", name=pipeline.targets),
+        expand("results/{name}", name=[*pipeline.targets, *closing.names]),
 
 
 rule snapshot:

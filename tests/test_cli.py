@@ -16,7 +16,18 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_help_names_every_verb() -> None:
     text = call("--help").stdout
-    verbs = ("data", "cache", "partition", "train", "predict", "reference", "evaluate", "cost", "table")
+    verbs = (
+        "data",
+        "cache",
+        "partition",
+        "train",
+        "predict",
+        "reference",
+        "evaluate",
+        "cost",
+        "table",
+        "report",
+    )
     assert all(verb in text for verb in verbs)
 
 

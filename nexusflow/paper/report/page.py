@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from nexusflow.core.files import sha256_json, write_text
 from nexusflow.paper.config import PaperConfig
@@ -135,10 +134,9 @@ def _missing(files: PresentFiles, source: ReportSource) -> list[Missing]:
         there = files.tables if output.ending == "csv" else files.figures
         if output.name not in there:
             command = f"snakemake --cores all results/{source.scale}/{output.file}"
-            kind = "table" if output.ending == "csv" else "figure"
-            found.append(
-                Missing(f"{title_of(output.name, source.paper)} ({kind})", command, output.on_request)
-            )
+            title, kind = title_of(output.name, source.paper), "table" if output.ending == "csv" else "figure"
+            title += "" if title.lower().startswith(kind) else f" ({kind})"
+            found.append(Missing(title, command, output.on_request))
     if files.claims is None:
         command = f"snakemake --cores all results/{source.scale}/claims.csv"
         found.append(Missing("Ledger of claims", command, False))
@@ -155,10 +153,10 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
 
-    def asset(name: str) -> Markup:
-        """Give the text of a file of the package, which is trusted."""
+    def asset(name: str) -> str:
+        """Give the text of a file of the package as it is."""
         assert environment.loader is not None
-        return Markup(environment.loader.get_source(environment, name)[0])
+        return environment.loader.get_source(environment, name)[0]
 
     environment.globals["asset"] = asset
     return environment

@@ -91,8 +91,8 @@ def runs_grid(records: Sequence[Mapping[str, Any]], labels: Mapping[RunKey, str]
     names = [labels.get((record["suite"], record["run"]), record["run"]) for record in records]
     suites = [SUITE_REPORTS[s].title if (s := record["suite"]) in SUITE_REPORTS else s for record in records]
     columns = [
-        ("Suite", [text_cell(suite) for suite in suites]),
         ("Method", [text_cell(name) for name in names]),
+        ("Suite", [text_cell(suite) for suite in suites]),
         ("Run", texts("run", "code")),
         ("Seed", [Cell(str(record["seed"]), float(record["seed"])) for record in records]),
         *((label, [_amount(record.get(key)) for record in records]) for label, key in _NUMBERS.items()),

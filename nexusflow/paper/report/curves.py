@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,14 @@ from nexusflow.paper.logs import read_log, running_mean
 __all__ = ["HEIGHT", "WIDTH", "Chart", "Curve", "draw_charts"]
 
 WIDTH, HEIGHT = 240.0, 96.0  # of the charts' coordinates
-_PANELS = {"Total loss": "loss/total", "Alignment loss, weighted": "loss/nexusflow/align"}
+# Title → columns of the log, which are added up. What methods add to the task losses cannot be compared.
+_PANELS = {
+    "Task losses": ("loss/track/*", "loss/map/*", "loss/segmentation/*", "loss/depth/*", "loss/normal/*"),
+    "Alignment loss, weighted": ("loss/nexusflow/align",),
+}
 _POINTS = 120
 _WIDE = 30.0  # largest over smallest value from which on the axis is logarithmic
-_SMOOTHING = 5  # rows of the log
+_SMOOTHING = 5  # rows of the log; less for short logs
 
 
 @dataclass(frozen=True)
@@ -92,12 +97,13 @@ def _read(logs: Sequence[Path]) -> dict[tuple[str, str], dict[RunKey, dict[int, 
     for path in logs:
         suite, run, seed = path.parts[-4:-1]
         log = read_log(path)
-        for panel, column in _PANELS.items():
-            if column in log.columns:
-                curve = log[column].replace([np.inf, -np.inf], np.nan).dropna()
-                if len(curve) > 1 and curve.index[-1] > 0:
-                    runs = found.setdefault((suite, panel), {}).setdefault((suite, run), {})
-                    runs[int(seed.removeprefix("seed"))] = _thin(running_mean(curve, _SMOOTHING))
+        for panel, patterns in _PANELS.items():
+            columns = [c for c in log.columns if any(fnmatchcase(c, pattern) for pattern in patterns)]
+            curve = log[columns].replace([np.inf, -np.inf], np.nan).sum(axis=1, min_count=1).dropna()
+            if len(curve) > 1 and curve.index[-1] > 0:
+                runs = found.setdefault((suite, panel), {}).setdefault((suite, run), {})
+                window = min(_SMOOTHING, max(1, len(curve) // 10))
+                runs[int(seed.removeprefix("seed"))] = _thin(running_mean(curve, window))
     return found
 
 
@@ -116,7 +122,7 @@ def draw_charts(logs: Sequence[Path], labels: Mapping[RunKey, str]) -> list[Char
     """
     charts = []
     for (suite, panel), runs in sorted(
-        _read(logs).items(), key=lambda item: (item[0][0], item[0][1] != "Total loss")
+        _read(logs).items(), key=lambda item: (item[0][0], item[0][1] != "Task losses")
     ):
         values = pd.concat([curve for seeds in runs.values() for curve in seeds.values()])
         low, high = float(values.min()), float(values.max())

@@ -71,7 +71,10 @@ def read_runs(paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 def _amount(value: Any) -> Cell:
     number = number_of(str(value))
-    return text_cell("") if number is None else Cell(f"{number:,.0f}".replace(",", "\u202f"), number)
+    if number is None:
+        return text_cell("")
+    decimals = int(number < 100 and number != round(number))
+    return Cell(f"{number:,.{decimals}f}".replace(",", "\u202f"), number)
 
 
 def runs_grid(records: Sequence[Mapping[str, Any]], labels: Mapping[RunKey, str]) -> Grid:

@@ -53,7 +53,7 @@ def write_provenance(base: Path, suite: str, run: str, seed: int) -> None:
     content |= {"peak_memory_mib": 1234.5, "versions": {"torch": "2.13.0"}, "scale": "smoke"}
     write_json(folder / "provenance.json", content)
     rows = [f"{step},{9.0 / step:.4f},{5.0 - step / 10:.3f}" for step in range(2, 42, 2)]
-    write_text(folder / "log.csv", "step,loss/total,loss/nexusflow/align\n" + "\n".join(rows) + "\n")
+    write_text(folder / "log.csv", "step,loss/track/focal,loss/nexusflow/align\n" + "\n".join(rows) + "\n")
     job = "s\th:m:s\tmax_rss\tcpu_time\n90.5\t0:01:30\t700.25\t88.0\n"
     write_text(base / "benchmarks" / "train" / f"{suite}_{run}_seed{seed}.tsv", job)
 

@@ -9,13 +9,13 @@ from nexusflow.paper.report.present import find_files
 def test_every_run_has_a_chart_of_each_loss(results: Path) -> None:
     charts = draw_charts(find_files(results).logs, {("nuscenes", "full"): "Full supervision"})
     assert [(chart.suite, chart.panel, chart.label) for chart in charts] == [
-        ("nuscenes", "Total loss", "Full supervision"),
+        ("nuscenes", "Task losses", "Full supervision"),
         ("nuscenes", "Alignment loss, weighted", "Full supervision"),
-        ("nyuv2", "Total loss", "baseline"),
+        ("nyuv2", "Task losses", "baseline"),
         ("nyuv2", "Alignment loss, weighted", "baseline"),
     ]
     assert [curve.seed for curve in charts[0].curves] == [0, 1] and charts[0].steps == 40
-    assert charts[0].words.startswith("Total loss of Full supervision over 40 steps; seed 0: from")
+    assert charts[0].words.startswith("Task losses of Full supervision over 40 steps; seed 0: from")
     for chart in charts:
         points = [
             tuple(map(float, point.split(","))) for curve in chart.curves for point in curve.points.split()
@@ -27,7 +27,7 @@ def test_far_apart_values_have_a_logarithmic_axis_and_long_logs_few_points(tmp_p
     path = tmp_path / "nuscenes" / "full" / "seed3" / "log.csv"
     path.parent.mkdir(parents=True)
     path.write_text(
-        "step,loss/total\n" + "".join(f"{step},{10.0 ** (-step / 200)}\n" for step in range(1, 1001))
+        "step,loss/map/dice\n" + "".join(f"{step},{10.0 ** (-step / 200)}\n" for step in range(1, 1001))
     )
     (chart,) = draw_charts([path], {})
     assert chart.logarithmic
@@ -43,3 +43,13 @@ def test_a_log_without_losses_has_no_chart(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("step,lr\n1,0.1\n2,0.1\n")
     assert draw_charts([path], {}) == []
+
+
+def test_task_losses_are_added_up_and_short_logs_are_not_smoothed(tmp_path: Path) -> None:
+    path = tmp_path / "nyuv2" / "jtr" / "seed0" / "log.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "step,loss/depth/l1,loss/normal/cosine,loss/jtr/distance,loss/total\n1,1,2,9,12\n2,1,1,9,11\n"
+    )
+    (chart,) = draw_charts([path], {})
+    assert (chart.curves[0].first, chart.curves[0].last) == (3.0, 2.0)

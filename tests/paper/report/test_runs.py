@@ -17,7 +17,7 @@ def test_every_run_shows_what_it_was_trained_with(results: Path) -> None:
     first = dict(zip(grid.header, (cell.text for cell in grid.rows[0]), strict=True))
     assert len(grid.rows) == 3 and seeds_of(records) == [0, 1]
     assert first["Suite"] == "nuScenes" and first["Method"] == "Full supervision" and first["Steps"] == "40"
-    assert first["Training (s)"] == "61" and first["Peak memory (MiB)"] == "1\u202f234"
+    assert first["Training (s)"] == "61.4" and first["Peak memory (MiB)"] == "1\u202f234"
     assert first["Configuration"] == sha256_json({"lambda": 1.0})[:12]
     assert first["Code"] == "c0dec0dec0de" and "Finished" not in first
     assert versions_of(records) == ["torch 2.13.0"]

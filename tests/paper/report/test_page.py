@@ -69,7 +69,13 @@ def test_the_same_results_give_the_same_page(results: Path, tmp_path: Path) -> N
 def test_scale_data_seeds_and_the_papers_data_come_first(results: Path) -> None:
     words = " ".join(Outline(render_report(find_files(results), source())).words.split())
     top = words[: words.index("Claims of the paper A claim")]
-    for text in ("smoke: invented worlds", "invented rooms", "asked for: 0, 1", "are of another data set"):
+    for text in (
+        "Results at the scale smoke",
+        "Invented worlds.",
+        "invented rooms",
+        "asked for: 0, 1",
+        "are of another data set",
+    ):
         assert text in top
 
 

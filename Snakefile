@@ -4,6 +4,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
+from nexusflow.config.closing import Closing
 from nexusflow.config.workflow import Pipeline
 
 min_version("9.0")
@@ -12,10 +13,15 @@ min_version("9.0")
 configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 pipeline = Pipeline(config, Path("config"))
 published = pipeline.main
+closing = Closing(pipeline)
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/partition.smk"
 include: "workflow/rules/train.smk"
@@ -27,6 +33,7 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/pictures.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/publish.smk"
 include: "workflow/rules/stages.smk"
 
@@ -34,7 +41,7 @@ include: "workflow/rules/stages.smk"
 rule all:
     default_target: True
     input:
-        expand("results/{name}", name=pipeline.targets),
+        expand("results/{name}", name=[*pipeline.targets, *closing.names]),
 
 
 wildcard_constraints:

@@ -231,6 +231,18 @@ def figure(
 
 
 @app.command()
+def report(
+    scale: Scale = None,
+    seeds: Seeds = None,
+) -> None:
+    """Write report.html, one page with every table, figure, claim and run that is there."""
+    from nexusflow.config.report import write_report_page
+
+    configuration, layout = _load(scale)
+    write_report_page(configuration, layout, list(seeds or configuration.main.seeds))
+
+
+@app.command()
 def snapshot(
     scale: Scale = None,
     into: Annotated[

@@ -27,6 +27,7 @@ def test_help_names_every_verb() -> None:
         "cost",
         "table",
         "outline",
+        "report",
     )
     assert all(verb in text for verb in verbs)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from nexusflow.config.layout import Layout
@@ -14,13 +14,16 @@ from nexusflow.paper.claims_values import ClaimFiles, RunKey, runs_of_labels
 __all__ = ["claim_files", "claim_paths", "claim_settings"]
 
 
-def claim_files(configuration: Configuration, layout: Layout, seeds: Sequence[int]) -> ClaimFiles:
+def claim_files(
+    configuration: Configuration, layout: Layout, seeds: Sequence[int], expected: Collection[str] = ()
+) -> ClaimFiles:
     """Find the result files behind the claims.
 
     Args:
         configuration: configuration of the scale.
         layout: where files lie.
         seeds: training seeds.
+        expected: paths that count as there, since they are being made.
 
     Returns:
         Metrics of every run that a claim names, and the logs of those whose course is claimed.
@@ -36,25 +39,30 @@ def claim_files(configuration: Configuration, layout: Layout, seeds: Sequence[in
         if run == "trivial":
             continue
         paths = [layout.metrics(suite, run, seed) for seed in seeds]
-        metrics[suite, run] = tuple(path for path in paths if path.exists())
+        metrics[suite, run] = tuple(path for path in paths if path.exists() or str(path) in expected)
         if (suite, run) in logged:
             found = {seed: layout.checkpoint(suite, run, seed) / "log.csv" for seed in seeds}
-            logs[suite, run] = {seed: path for seed, path in found.items() if path.exists()}
+            logs[suite, run] = {
+                seed: path for seed, path in found.items() if path.exists() or str(path) in expected
+            }
     return ClaimFiles(metrics, logs)
 
 
-def claim_paths(configuration: Configuration, layout: Layout, seeds: Sequence[int]) -> list[str]:
+def claim_paths(
+    configuration: Configuration, layout: Layout, seeds: Sequence[int], expected: Collection[str] = ()
+) -> list[str]:
     """List the same files for the workflow.
 
     Args:
         configuration: configuration of the scale.
         layout: where files lie.
         seeds: training seeds.
+        expected: paths that count as there, since they are being made.
 
     Returns:
         Paths.
     """
-    files = claim_files(configuration, layout, seeds)
+    files = claim_files(configuration, layout, seeds, expected)
     metrics = [path for paths in files.metrics.values() for path in paths]
     return [str(path) for path in (*metrics, *(p for logs in files.logs.values() for p in logs.values()))]
 

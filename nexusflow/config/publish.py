@@ -17,7 +17,7 @@ from nexusflow.paper.config import RunLabel, TableConfig
 from nexusflow.paper.logs import LoggedRun
 from nexusflow.paper.rows import MethodRow, TableContext, rows_from_config
 
-__all__ = ["draw_figure", "write_ledger", "write_table"]
+__all__ = ["draw_figure", "suite_contexts", "write_ledger", "write_table"]
 
 
 def _metrics(
@@ -314,6 +314,24 @@ def write_table(configuration: Configuration, layout: Layout, name: str, seeds: 
     _TABLES[name](configuration, layout, seeds)
 
 
+def suite_contexts(configuration: Configuration, seeds: list[int]) -> dict[str, TableContext]:
+    """Say on what each suite is measured.
+
+    Args:
+        configuration: configuration of the scale.
+        seeds: training seeds.
+
+    Returns:
+        Suite → scale, data and seeds; a scale may have one suite only.
+    """
+    makers = {"nuscenes": _context, "nyuv2": _dense_context}
+    return {
+        suite: make(configuration, seeds)
+        for suite, make in makers.items()
+        if getattr(configuration.scale, suite) is not None
+    }
+
+
 def write_ledger(configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
     """Write the ledger of claims from the result files that are there.
 
@@ -328,13 +346,7 @@ def write_ledger(configuration: Configuration, layout: Layout, seeds: list[int])
     from nexusflow.config.ledger import claim_files
     from nexusflow.paper.claims import write_claims
 
-    # A scale may have one suite only.
-    makers = {"nuscenes": _context, "nyuv2": _dense_context}
-    contexts = {
-        suite: make(configuration, seeds)
-        for suite, make in makers.items()
-        if getattr(configuration.scale, suite) is not None
-    }
+    contexts = suite_contexts(configuration, seeds)
     write_claims(configuration.paper, claim_files(configuration, layout, seeds), contexts, layout.base)
 
 

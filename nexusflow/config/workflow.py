@@ -15,14 +15,13 @@ from nexusflow.config.fingerprint import (
     code_fingerprint,
 )
 from nexusflow.config.layout import CHECKPOINT_FILES, Layout
-from nexusflow.config.ledger import claim_paths, claim_settings
 from nexusflow.config.load import Configuration, load_configuration
 from nexusflow.config.paper_runs import ANALYSIS_BEHIND, runs_behind
 from nexusflow.config.sections import paper_section, section
 from nexusflow.config.workflow_pictures import PictureInputs
 from nexusflow.core.errors import UserError
 
-__all__ = ["FIGURES", "TABLES", "VIDEOS", "Pipeline"]
+__all__ = ["FIGURES", "TABLES", "VIDEOS", "Pipeline", "is_on_request"]
 
 TABLES = (
     "table1",
@@ -71,6 +70,18 @@ _ON_REQUEST = (
 )
 # What their runs change is measured against runs of the other tables, which they share.
 _ABLATIONS = ("table1", "table3", "tableA1", "tableA2", "tableB1", "tableB2", "alignment_options")
+
+
+def is_on_request(output: str) -> bool:
+    """Tell whether a table or figure is made when it is asked for by name only.
+
+    Args:
+        output: name of the table or figure.
+
+    Returns:
+        True if its runs serve nothing else.
+    """
+    return output in _ON_REQUEST
 
 
 class Pipeline(PictureInputs):
@@ -321,19 +332,6 @@ class Pipeline(PictureInputs):
             for item in runs_behind(self.of(scale).paper, output)
             for file in self.metrics_files(scale, item.suite, item.run, list(item.seeds or self.seeds))
         ]
-
-    def claim_inputs(self, scale: str) -> list[str]:
-        """Result files behind the claims that are there; missing runs are not asked for."""
-        return claim_paths(self.of(scale), Layout(scale), self.seeds)
-
-    def claim_settings(self, scale: str) -> str:
-        """What the ledger of claims reads of the configuration, as canonical text."""
-        return claim_settings(self.of(scale))
-
-    @staticmethod
-    def claims_code() -> str:
-        """Fingerprint of the code that writes the ledger of claims."""
-        return code_fingerprint(("nexusflow.paper.claims",))
 
     def log_inputs(self, output: str, scale: str) -> list[str]:
         """Training logs that a figure reads."""

@@ -1,13 +1,21 @@
-"""The ledger of claims; it reads the runs that are there, and is made again when one of them changes."""
+"""The ledger of claims; it reads the runs that are there, and is made again when one of them changes.
+
+Asked for with everything else, it waits for the runs behind everything else.
+"""
 
 
 rule claims:
     input:
-        lambda w: pipeline.claim_inputs(w.scale),
+        lambda w: closing.claim_inputs(w.scale, asked_for_all()),
         "nexusflow/paper/published.yaml",
         "nexusflow/paper/claims.yaml",
     output:
-        "results/{scale}/claims.csv",
+        report(
+            "results/{scale}/claims.csv",
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"name": "claims", "scale": "{scale}"},
+        ),
         "results/{scale}/claims_parts.csv",
         "results/{scale}/claims.md",
     log:
@@ -15,8 +23,8 @@ rule claims:
     conda:
         "../../environment.yml"
     params:
-        settings=lambda w: pipeline.claim_settings(w.scale),
+        settings=lambda w: closing.claim_settings(w.scale),
         seeds=pipeline.seed_options,
-        code=pipeline.claims_code(),
+        code=closing.claims_code(),
     shell:
         "nexusflow claims --scale {wildcards.scale} {params.seeds} 2>&1 | tee {log:q}"

@@ -5,7 +5,12 @@ rule collapse:
     input:
         lambda w: pipeline.log_inputs("collapse", w.scale),
     output:
-        "results/{scale}/collapse.png",
+        report(
+            "results/{scale}/collapse.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"name": "collapse", "scale": "{scale}"},
+        ),
         "results/{scale}/collapse.pdf",
     log:
         "results/{scale}/logs/paper/collapse.log",
@@ -24,7 +29,12 @@ rule curves:
     input:
         lambda w: pipeline.log_inputs(w.curves, w.scale),
     output:
-        "results/{scale}/{curves}.png",
+        report(
+            "results/{scale}/{curves}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"name": "{curves}", "scale": "{scale}"},
+        ),
         "results/{scale}/{curves}.pdf",
     log:
         "results/{scale}/logs/paper/{curves}.log",
@@ -46,7 +56,12 @@ rule figure6:
         "results/{scale}/qualitative/figure6.npz",
         "results/{scale}/qualitative/figure6.json",
     output:
-        "results/{scale}/figure6.png",
+        report(
+            "results/{scale}/figure6.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"name": "figure6", "scale": "{scale}"},
+        ),
         "results/{scale}/figure6.pdf",
     log:
         "results/{scale}/logs/paper/figure6.log",
@@ -66,7 +81,12 @@ rule figure7:
         "results/{scale}/qualitative/figure7.npz",
         "results/{scale}/qualitative/figure7.json",
     output:
-        "results/{scale}/figure7.png",
+        report(
+            "results/{scale}/figure7.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"name": "figure7", "scale": "{scale}"},
+        ),
         "results/{scale}/figure7.pdf",
     log:
         "results/{scale}/logs/paper/figure7.log",

@@ -9,7 +9,7 @@ rule publish:
     log:
         f"results/{published.scale_name}/logs/publish/{{name}}.log",
     wildcard_constraints:
-        name="[a-zA-Z0-9_]+\\.(csv|md|png|pdf|gif)",
+        name="[a-zA-Z0-9_]+\\.(csv|md|png|pdf|gif|html)",
     conda:
         "../../environment.yml"
     shell:

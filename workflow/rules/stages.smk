@@ -47,7 +47,7 @@ rule stage_analysis:
 
 rule stage_paper:
     input:
-        expand("results/{name}", name=pipeline.targets),
+        expand("results/{name}", name=[*pipeline.targets, *closing.names]),
 
 
 rule snapshot:

@@ -6,7 +6,12 @@ rule table:
         lambda w: pipeline.paper_inputs(w.table, w.scale),
         "nexusflow/paper/published.yaml",
     output:
-        "results/{scale}/{table}.csv",
+        report(
+            "results/{scale}/{table}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"name": "{table}", "scale": "{scale}"},
+        ),
         "results/{scale}/{table}.md",
     log:
         "results/{scale}/logs/paper/{table}.log",
@@ -29,9 +34,19 @@ rule plotted_table:
         lambda w: pipeline.paper_inputs(w.table, w.scale),
         "nexusflow/paper/published.yaml",
     output:
-        "results/{scale}/{table}.csv",
+        report(
+            "results/{scale}/{table}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"name": "{table}", "scale": "{scale}"},
+        ),
         "results/{scale}/{table}.md",
-        "results/{scale}/{table}.png",
+        report(
+            "results/{scale}/{table}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"name": "{table}", "scale": "{scale}"},
+        ),
         "results/{scale}/{table}.pdf",
     log:
         "results/{scale}/logs/paper/{table}.log",
@@ -54,7 +69,12 @@ rule table5:
         "results/{scale}/cost/nyuv2.json",
         "nexusflow/paper/published.yaml",
     output:
-        "results/{scale}/table5.csv",
+        report(
+            "results/{scale}/table5.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"name": "table5", "scale": "{scale}"},
+        ),
         "results/{scale}/table5.md",
     log:
         "results/{scale}/logs/paper/table5.log",
@@ -74,7 +94,12 @@ rule table1:
         lambda w: pipeline.analysis_files("table1", w.scale),
         "nexusflow/paper/published.yaml",
     output:
-        "results/{scale}/table1.csv",
+        report(
+            "results/{scale}/table1.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"name": "table1", "scale": "{scale}"},
+        ),
         "results/{scale}/table1.md",
     log:
         "results/{scale}/logs/paper/table1.log",
@@ -94,8 +119,18 @@ rule gap_sweep:
         lambda w: pipeline.paper_inputs("gap_sweep", w.scale),
         "nexusflow/paper/published.yaml",
     output:
-        "results/{scale}/gap_sweep.csv",
-        "results/{scale}/gap_sweep.png",
+        report(
+            "results/{scale}/gap_sweep.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"name": "gap_sweep", "scale": "{scale}"},
+        ),
+        report(
+            "results/{scale}/gap_sweep.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"name": "gap_sweep", "scale": "{scale}"},
+        ),
         "results/{scale}/gap_sweep.pdf",
     log:
         "results/{scale}/logs/paper/gap_sweep.log",

@@ -1,0 +1,1 @@
+"""The report: one page with every table, figure, claim and run of a scale."""

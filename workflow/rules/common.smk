@@ -1,0 +1,10 @@
+"""What the rules ask of the command line."""
+
+
+def asked_for_all():
+    """Whether every table and figure is being made, so that what sums them up waits for them."""
+    asked = workflow.dag_settings
+    # A job that a cluster runs names itself; what it waited for is there by then.
+    if asked is None or asked.target_jobs:
+        return False
+    return not asked.targets or bool({"all", "stage_paper"} & set(asked.targets))

@@ -94,9 +94,7 @@ def main() -> None:
         plan = BatchPlan(run.training.clip_length, run.training.batch_size, 0)
         suite = NuScenesSuite(cache, partition, run.model, plan)
         method = build_method(run.method, BuildContext(suite.tap_channels, 0))
-        optimizer = torch.optim.AdamW(
-            [*suite.model.parameters(), *method.parameters()], lr=1e-4, fused=True
-        )
+        optimizer = torch.optim.AdamW([*suite.model.parameters(), *method.parameters()], lr=1e-4, fused=True)
         runs[name] = (suite, method, optimizer, resolve_precision(run.training.precision) == "bf16-mixed")
     seconds: dict[str, list[dict[str, float]]] = defaultdict(list)
     for step in range(arguments.steps + 3):  # interleaved, so that a drifting machine favours neither

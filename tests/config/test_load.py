@@ -72,7 +72,7 @@ def change(path: Path, old: str, new: str) -> None:
         ("experiments.yaml", "nuscenes:", "nuscenses:", "key `nuscenses` is no suite"),
         ("experiments.yaml", "partition: onelabel", "partition: s_geo", "nyuv2.baseline_onelabel.partition"),
         ("scales/embedded.yaml", "tap: N1", "tap: N2", "needs network mtan"),
-        ("scales/embedded.yaml", "validate_every: 280", "validate_every: 30", "multiple of log_every"),
+        ("scales/embedded.yaml", "validate_every: 320", "validate_every: 30", "multiple of log_every"),
     ],
 )
 def test_a_mistake_is_one_sentence(config_folder: Path, file: str, old: str, new: str, message: str) -> None:

@@ -97,7 +97,7 @@ def test_one_clip_is_learned_by_heart(tiny_root: Path, tiny_cache: NuScenesCache
     model = MODEL.model_copy(update={"map": MODEL.map.model_copy(update={"frames": "all"})})
     suite = OneScene(tiny_cache, table, model, BatchPlan(2, 1, 0))
     config = TrainingConfig(
-        steps=700, batch_size=1, learning_rate=2e-3, log_every=20, single_frame_fraction=0.2, ema_decay=0.9
+        steps=400, batch_size=1, learning_rate=2e-3, log_every=20, single_frame_fraction=0.2, ema_decay=0.9
     )
     fitted = fit(suite, Supervised(), config, 0, tmp_path / "resume.safetensors", "by heart", "by heart")
     job = PredictionJob(

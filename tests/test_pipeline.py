@@ -28,7 +28,6 @@ TARGETS = [
     "results/smoke/figure7.png",
     "results/smoke/figure3_v1.png",
     "results/smoke/figure4.png",
-    "results/smoke/figure5.png",
     "results/smoke/lemma.csv",
     "results/smoke/partitions/nyuv2/rooms/clusters_sdn.gap.json",
 ]

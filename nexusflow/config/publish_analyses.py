@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
+from nexusflow.config.paper_runs import ANALYSIS_BEHIND
 from nexusflow.paper.analysis_files import AnalysedRun, AnalysisContext
 
 __all__ = ["ANALYSIS_FIGURES", "ANALYSIS_TABLES"]
@@ -42,33 +43,18 @@ def _figure_paths(layout: Layout, name: str) -> list[Path]:
     return [layout.base / f"{name}.{ending}" for ending in ("png", "pdf")]
 
 
-def _pictures(name: str, configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
-    """Draw t-SNE pictures; the seed is the figure's own."""
+def _features(name: str, configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
+    """Draw t-SNE pictures or spectra of features; the seed is the figure's own."""
     from nexusflow.paper.pictures import write_pictures
+    from nexusflow.paper.scree import write_scree
 
+    kind = ANALYSIS_BEHIND[name]
     part, style = getattr(configuration.paper, name), configuration.paper.style
     configuration.suite(part.suite)  # a scale without the suite is refused
     names = [(part.suite, label.run, label.label) for label in part.runs]
-    write_pictures(
-        _runs(configuration, layout, "embedding", names, part.seed),
-        part.features,
-        _context(configuration, part.seed),
-        _figure_paths(layout, name),
-        part.title,
-        style.dpi,
-        style.width_in,
-    )
-
-
-def _scree(name: str, configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
-    """Draw spectra; the seed is the figure's own."""
-    from nexusflow.paper.scree import write_scree
-
-    part, style = getattr(configuration.paper, name), configuration.paper.style
-    configuration.suite(part.suite)
-    names = [(part.suite, label.run, label.label) for label in part.runs]
-    write_scree(
-        _runs(configuration, layout, "spectrum", names, part.seed),
+    write = write_pictures if kind == "embedding" else write_scree
+    write(
+        _runs(configuration, layout, kind, names, part.seed),
         part.features,
         _context(configuration, part.seed),
         _figure_paths(layout, name),
@@ -102,8 +88,8 @@ def _lemma(configuration: Configuration, layout: Layout, seeds: list[int]) -> No
 
 ANALYSIS_TABLES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {"lemma": _lemma}
 ANALYSIS_FIGURES: dict[str, Callable[[Configuration, Layout, list[int]], None]] = {
-    "figure3": partial(_pictures, "figure3"),
-    "figure3_v1": partial(_pictures, "figure3_v1"),
-    "figure4": partial(_pictures, "figure4"),
-    "figure5": partial(_scree, "figure5"),
+    "figure3": partial(_features, "figure3"),
+    "figure3_v1": partial(_features, "figure3_v1"),
+    "figure4": partial(_features, "figure4"),
+    "figure5": partial(_features, "figure5"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from nexusflow.config.bindings.registry import BINDINGS
@@ -13,12 +14,12 @@ from nexusflow.config.outline import outline_settings
 __all__ = ["PictureInputs"]
 
 
-class PictureInputs:
+class PictureInputs(ABC):
     """The part of `Pipeline` that knows the models' outlines."""
 
+    @abstractmethod
     def of(self, scale: str) -> Configuration:
         """Configuration of a scale."""
-        raise NotImplementedError
 
     def outline_settings(self, wildcards: Any) -> str:
         """Everything in the configuration that a model's outline reads, as canonical text."""

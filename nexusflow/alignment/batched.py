@@ -2,23 +2,24 @@
 
 Small surrogates spend their time on starting operations, not in them, and those of the tasks are alike.
 
-Legend: N tasks, B batch, D dimensions, K kept and C changed dimensions, F features of the branches.
+Legend: N tasks, B batch, D dimensions, F features of the branches, P all parameters one after the other.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from nexusflow.alignment.aggregators import MLPAggregator
+from nexusflow.alignment.batched_function import BatchedSurrogates, Layout
 from nexusflow.alignment.coupling import AffineCoupling, CouplingStack
 
 __all__ = ["BatchPlan"]
 
-_KINDS = 4  # weight and bias of both linear layers of a coupling's network
 _PARTS = {
     CouplingStack,
     AffineCoupling,
@@ -43,77 +44,106 @@ class BatchPlan:
     """
 
     def __init__(self, aggregators: Sequence[nn.Module], flows: Sequence[nn.Module]) -> None:
-        self.modules = (*aggregators, *flows)
+        self.modules = (tuple(aggregators), tuple(flows))
         self.mlps = _mlps(aggregators)
         self.couplings = _couplings(flows)
         first = flows[0]
-        self.halves = first.halves if isinstance(first, CouplingStack) else (0, 0)
-        self.clamp = self.couplings[0].clamp if self.couplings else 1.0
+        pieces = list(_pieces(self.mlps + self.couplings))
+        self.parameters = [parameter for piece in pieces for parameter in piece]
+        self.packed: nn.Parameter | None = None
+        self._packed_parts: list[Tensor] = []
+        self.layout = Layout(
+            sizes=tuple(len(piece) * piece[0].numel() for piece in pieces),
+            # Biases get a dimension for the batch.
+            shapes=tuple(
+                (len(piece), *([1] if piece[0].ndim == 1 else []), *piece[0].shape) for piece in pieces
+            ),
+            mlp=tuple(_kind(place[0]) for place in self.mlps),
+            halves=first.halves if isinstance(first, CouplingStack) else (0, 0),
+            depth=len(self.couplings) // 2,
+            clamp=_clamp(first),
+        )
 
-    def fits(self, modules: Sequence[nn.Module]) -> bool:
+    def __deepcopy__(self, memo: dict[int, Any]) -> BatchPlan:
+        """Copies the plan for the copied modules, whose parameters are no longer packed."""
+        return BatchPlan(*copy.deepcopy(self.modules, memo))
+
+    def fits(self, aggregators: Sequence[nn.Module], flows: Sequence[nn.Module]) -> bool:
         """Tells whether the plan is of these modules and none of their layers was altered since.
 
         Args:
-            modules: aggregators, then flows.
+            aggregators: the aggregators of now.
+            flows: the flows of now.
 
         Returns:
             True if the plan can be used for them.
         """
-        same = len(modules) == len(self.modules) and all(
-            a is b for a, b in zip(modules, self.modules, strict=True)
+        same = all(
+            a is b for a, b in zip((*aggregators, *flows), (*self.modules[0], *self.modules[1]), strict=True)
         )
-        linears = (layer for coupling in self.couplings for layer in (*coupling.first, *coupling.last))
-        return same and all(type(layer) is nn.Linear for layer in linears)
+        return same and all(type(layer) is nn.Linear for place in self.couplings for layer in place)
 
-    def embed(self, x_NBF: Tensor) -> Tensor:
-        """Applies every task's network to its pooled features, as `MLPAggregator.forward` does, to rounding.
-
-        Args:
-            x_NBF: weighted means of all tasks' tokens, in full precision.
+    def pack(self) -> nn.Parameter:
+        """Moves the parameters into one tensor, of which they become views.
 
         Returns:
-            Vectors (N, B, D).
+            The tensor (P,), which is to be trained in their place: they get no gradients of their own.
         """
-        for modules in self.mlps:
-            if isinstance(modules[0], nn.ReLU):
-                x_NBF = x_NBF.relu()
-                continue
-            weight, bias = (torch.stack([getattr(m, name) for m in modules]) for name in ("weight", "bias"))
-            if isinstance(modules[0], nn.Linear):
-                x_NBF = torch.baddbmm(bias[:, None], x_NBF, weight.mT)
-            else:
-                norm = modules[0]
-                assert isinstance(norm, nn.LayerNorm)
-                x_NBF = F.layer_norm(x_NBF, norm.normalized_shape, eps=norm.eps)
-                x_NBF = torch.addcmul(bias[:, None], x_NBF, weight[:, None])
-        return x_NBF
+        self.packed = nn.Parameter(self._joined().detach().clone())
+        self._packed_parts = self.layout.split(self.packed.detach())
+        start = 0
+        for parameter in self.parameters:
+            parameter.data = self.packed.data[start : start + parameter.numel()].view_as(parameter)
+            start += parameter.numel()
+        return self.packed
 
-    def transform(self, x_NBD: Tensor) -> tuple[Tensor, Tensor]:
-        """Transforms every task's vectors by its own flow, as `CouplingStack.forward` does, to rounding.
+    def apply(self, x_NBF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Applies what is alike of every task's MLP and flow, as their modules do, to rounding.
 
         Its gradient cannot be differentiated again.
 
         Args:
-            x_NBD: vectors of all tasks, in full precision.
+            x_NBF: weighted means of all tasks' tokens if there are `mlps`, else their h'; in full precision.
 
         Returns:
-            Transformed vectors (N, B, D) and log-determinants (N, B).
+            h' (N, B, D), z (N, B, D) and log-determinants (N, B); without `couplings` z is h'.
         """
-        # By layer, then by kind of parameter, then by task.
-        parameters: list[Tensor] = []
-        for coupling in self.couplings:
-            for layers in (coupling.first, coupling.last):
-                parameters += [layer.weight for layer in layers]
-                parameters += [layer.bias for layer in layers]
-        return _BatchedFlows.apply(x_NBD, self.halves, len(self.couplings), self.clamp, *parameters)
+        flat_P = self._joined() if self.packed is None else self.packed
+        parts = self.layout.split(flat_P.detach()) if self.packed is None else self._packed_parts
+        h_NBD, z_NBD, log_det_NB = BatchedSurrogates.apply(x_NBF, flat_P, parts, self.layout)
+        h_NBD = h_NBD if self.mlps else x_NBF
+        if self.couplings:
+            return h_NBD, z_NBD, log_det_NB
+        return h_NBD, h_NBD, h_NBD.new_zeros(h_NBD.shape[:-1])
+
+    def _joined(self) -> Tensor:
+        return torch.cat([parameter.reshape(-1) for parameter in self.parameters])
 
 
-class _Coupling(NamedTuple):
-    """One coupling layer of all tasks: both linear layers of its network."""
+def _kind(module: nn.Module) -> str | float:
+    if isinstance(module, nn.LayerNorm):
+        return module.eps
+    return "relu" if isinstance(module, nn.ReLU) else "linear"
 
-    first: tuple[nn.Linear, ...]
-    last: tuple[nn.Linear, ...]
-    clamp: float
+
+def _stacked_shape(piece: tuple[nn.Parameter, ...]) -> tuple[int, ...]:
+    """Tasks first; a bias gets a dimension for the batch."""
+    shape = piece[0].shape
+    return (len(piece), 1, *shape) if len(shape) == 1 else (len(piece), *shape)
+
+
+def _clamp(flow: nn.Module) -> float:
+    if isinstance(flow, CouplingStack) and flow.depth > 0:
+        return cast("AffineCoupling", flow.layers[0]).clamp
+    return 1.0
+
+
+def _pieces(places: Sequence[tuple[nn.Module, ...]]) -> Iterator[tuple[nn.Parameter, ...]]:
+    """Alike parameters of all tasks, layer by layer, weight before bias."""
+    for modules in places:
+        if not isinstance(modules[0], nn.ReLU):
+            yield tuple(cast("nn.Parameter", module.weight) for module in modules)
+            yield tuple(cast("nn.Parameter", module.bias) for module in modules)
 
 
 def _mlps(aggregators: Sequence[nn.Module]) -> list[tuple[nn.Module, ...]]:
@@ -124,17 +154,18 @@ def _mlps(aggregators: Sequence[nn.Module]) -> list[tuple[nn.Module, ...]]:
     return [place for place in places if not isinstance(place[0], nn.Identity)]
 
 
-def _couplings(flows: Sequence[nn.Module]) -> list[_Coupling]:
-    """The layers of alike flows; empty without layers, with permutations, or with separate networks."""
+def _couplings(flows: Sequence[nn.Module]) -> list[tuple[nn.Module, ...]]:
+    """Both linear layers of every coupling of alike flows; empty unless all are `is_plain`."""
     if not _alike(flows) or not all(isinstance(flow, CouplingStack) and flow.is_plain for flow in flows):
+        return []
+    clamps = {cast("AffineCoupling", layer).clamp for flow in flows for layer in cast("Any", flow).layers}
+    if len(clamps) > 1:
         return []
     found = []
     for layers in zip(*(cast("CouplingStack", flow).layers for flow in flows), strict=True):
         networks = [cast("nn.Sequential", cast("AffineCoupling", layer).networks[0]) for layer in layers]
-        first, last = (tuple(cast("nn.Linear", network[i]) for network in networks) for i in (0, 2))
-        found.append(_Coupling(first, last, cast("AffineCoupling", layers[0]).clamp))
-    clamps = {cast("AffineCoupling", layer).clamp for flow in flows for layer in cast("Any", flow).layers}
-    return found if len(clamps) == 1 else []
+        found += [tuple(network[index] for network in networks) for index in (0, 2)]
+    return found
 
 
 def _alike(modules: Sequence[nn.Module]) -> bool:
@@ -143,80 +174,3 @@ def _alike(modules: Sequence[nn.Module]) -> bool:
         return False
     shapes = [[parameter.shape for parameter in module.parameters()] for module in modules]
     return all(sizes == shapes[0] for sizes in shapes)
-
-
-class _BatchedFlows(torch.autograd.Function):
-    """Coupling layers of all tasks, with the backward pass written out."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x_NBD: Tensor, halves: tuple[int, int], depth: int, clamp: float, *parameters: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        tasks = len(x_NBD)
-        first, second = x_NBD.split(halves, dim=-1)
-        kept, changed = (first, second) if depth % 2 else (second, first)
-        log_det_NB = x_NBD.new_zeros(x_NBD.shape[:-1])
-        saved: list[Tensor] = []
-        for index in range(depth):
-            start = _KINDS * tasks * index
-            w1, b1, w2, b2 = (
-                torch.stack(parameters[place : place + tasks])
-                for place in range(start, start + _KINDS * tasks, tasks)
-            )
-            active = torch.baddbmm(b1[:, None], kept, w1.mT).relu_()
-            u_NBC, t_NBC = torch.baddbmm(b2[:, None], active, w2.mT).chunk(2, dim=-1)
-            slope_NBC = (u_NBC / clamp).tanh_()
-            s_NBC = clamp * slope_NBC
-            scale_NBC = s_NBC.exp()
-            saved += [kept, changed, active, slope_NBC, scale_NBC, w1, w2]
-            kept, changed = torch.addcmul(t_NBC, changed, scale_NBC), kept
-            log_det_NB += s_NBC.sum(-1)
-        ctx.save_for_backward(*saved)
-        ctx.halves, ctx.depth = halves, depth
-        ctx.set_materialize_grads(False)
-        return torch.cat((changed, kept), dim=-1), log_det_NB
-
-    @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, z_grad: Tensor | None, log_det_grad: Tensor | None) -> tuple[Any, ...]:
-        saved, depth = ctx.saved_tensors, ctx.depth
-        if z_grad is None:
-            z_grad = torch.cat([torch.zeros_like(x) for x in _in_order(saved[0], saved[1], depth)], dim=-1)
-        grads: list[Tensor] = []
-        with torch.autocast(z_grad.device.type, enabled=False):
-            changed_grad, kept_grad = z_grad.split(ctx.halves, dim=-1)
-            for index in reversed(range(depth)):
-                layer = saved[7 * index : 7 * index + 7]
-                kept_grad, changed_grad, layer_grads = _through_layer(
-                    layer, changed_grad, kept_grad, log_det_grad
-                )
-                grads = [*layer_grads, *grads]
-        x_grad = torch.cat(_in_order(kept_grad, changed_grad, depth), dim=-1)
-        return x_grad, None, None, None, *(part for grad in grads for part in grad.unbind())
-
-
-def _in_order(kept: Tensor, changed: Tensor, depth: int) -> tuple[Tensor, Tensor]:
-    """First and second half of what the first layer keeps and changes."""
-    return (kept, changed) if depth % 2 else (changed, kept)
-
-
-def _through_layer(
-    layer: tuple[Tensor, ...], kept_grad: Tensor, changed_grad: Tensor, log_det_grad: Tensor | None
-) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Gradients of a layer's inputs, kept and changed, and of its parameters from those of its outputs."""
-    kept, changed, active, slope_NBC, scale_NBC, w1, w2 = layer
-    before_shift = changed_grad * scale_NBC
-    s_grad = before_shift * changed
-    if log_det_grad is not None:
-        s_grad = s_grad + log_det_grad[..., None]
-    # tanh'(u / clamp) = 1 - slope², and the clamp cancels.
-    u_grad = torch.addcmul(s_grad, s_grad, slope_NBC * slope_NBC, value=-1)
-    output_grad = torch.cat((u_grad, changed_grad), dim=-1)
-    hidden_grad = torch.where(active > 0, output_grad @ w2, 0)
-    parameter_grads = [
-        hidden_grad.mT @ kept,
-        hidden_grad.sum(1),
-        output_grad.mT @ active,
-        output_grad.sum(1),
-    ]
-    return torch.baddbmm(kept_grad, hidden_grad, w1), before_shift, parameter_grads

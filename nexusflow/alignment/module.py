@@ -5,7 +5,7 @@ Legend: N tasks, B batch, D dimensions of the flow, L dimensions that are aligne
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -163,8 +163,9 @@ class NexusFlow(nn.Module):
         device = features_of(taps[self.tasks[0]]).device
         # Aligned embeddings differ by little: half precision would round the loss away.
         with torch.autocast(device.type, enabled=False):
-            x_NBD = self._embed([detach_tap(taps[t]) if self.detach else taps[t] for t in self.tasks])
-            z_NBD, log_det_NB = self._transform(x_NBD)
+            x_NBD, z_NBD, log_det_NB = self._apply_surrogates(
+                [detach_tap(taps[t]) if self.detach else taps[t] for t in self.tasks]
+            )
             z_NBL = z_NBD[..., self.first_aligned :]
             terms = self._terms(z_NBL)
             loss = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
@@ -172,26 +173,50 @@ class NexusFlow(nn.Module):
             self._by_task(x_NBD), self._by_task(z_NBL), self._by_task(log_det_NB), loss, terms
         )
 
-    def _embed(self, taps: Sequence[Tap]) -> Tensor:
-        """h' of all tasks, (N, B, D); one product for all where the aggregators are alike."""
-        if self.batched and (plan := self._plan()).mlps:
-            return plan.embed(torch.stack([weighted_mean(tap) for tap in taps]))
-        aggregators = [self.aggregators[task] for task in self.tasks]
-        return torch.stack([g(tap) for g, tap in zip(aggregators, taps, strict=True)])
+    def pack(self) -> list[nn.Parameter]:
+        """Joins alike parameters of all tasks in one tensor, which an optimiser updates in one operation.
 
-    def _transform(self, x_NBD: Tensor) -> tuple[Tensor, Tensor]:
-        """z and log-determinants of all tasks, (N, B, D) and (N, B); see `_embed`."""
-        if self.batched and (plan := self._plan()).couplings:
-            return plan.transform(x_NBD)
+        Parameters of aggregators and flows stay where they are, as views, but get no gradients. To be called
+        once, after the surrogates were moved to their device; a copy of them is not packed.
+
+        Returns:
+            What is to be trained in place of `parameters`: the same numbers in fewer tensors.
+        """
+        plan = self._plan() if self.batched else None
+        if plan is None or not plan.parameters:
+            return list(self.parameters())
+        packed = {id(parameter) for parameter in plan.parameters}
+        return [plan.pack(), *(p for p in self.parameters() if id(p) not in packed)]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        if self._batch_plan is not None and self._batch_plan.packed is not None:
+            raise RuntimeError(
+                "the surrogates were to be moved or converted after they were packed for an optimiser; "
+                "move them first, then pack"
+            )
+        return super()._apply(fn, recurse)
+
+    def _apply_surrogates(self, taps: Sequence[Tap]) -> tuple[Tensor, Tensor, Tensor]:
+        """h', z and log-determinants, (N, B, D) and (N, B); one product for all tasks that are alike."""
+        plan = self._plan() if self.batched else None
+        if plan is not None and plan.mlps:
+            x_NBD, z_NBD, log_det_NB = plan.apply(torch.stack([weighted_mean(tap) for tap in taps]))
+        else:
+            aggregators = [self.aggregators[task] for task in self.tasks]
+            x_NBD = torch.stack([g(tap) for g, tap in zip(aggregators, taps, strict=True)])
+            if plan is not None and plan.couplings:
+                return plan.apply(x_NBD)
+        if plan is not None and plan.couplings:
+            return x_NBD, z_NBD, log_det_NB
         flows = [self.flows[task] for task in self.tasks]
         transformed = [flow(x_BD) for flow, x_BD in zip(flows, x_NBD.unbind(), strict=True)]
         z_NBD, log_det_NB = (torch.stack(parts) for parts in zip(*transformed, strict=True))
-        return z_NBD, log_det_NB
+        return x_NBD, z_NBD, log_det_NB
 
     def _plan(self) -> BatchPlan:
-        aggregators, flows = [*self.aggregators.values()], [*self.flows.values()]
-        if self._batch_plan is None or not self._batch_plan.fits([*aggregators, *flows]):
-            self._batch_plan = BatchPlan(aggregators, flows)
+        modules = [*self.aggregators.values()], [*self.flows.values()]
+        if self._batch_plan is None or not self._batch_plan.fits(*modules):
+            self._batch_plan = BatchPlan(*modules)
         return self._batch_plan
 
     def _by_task(self, x_NB: Tensor) -> dict[str, Tensor]:

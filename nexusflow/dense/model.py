@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nexusflow.dense.blocks import initialise
 from nexusflow.dense.config import DenseModelConfig
 from nexusflow.dense.mtan import TaskAttention
+from nexusflow.dense.readout import read_out
 from nexusflow.dense.segnet import SegNetTrunk
 
 __all__ = ["TASKS", "DenseModel", "DenseOutput", "build_dense_model"]
@@ -94,9 +95,9 @@ class DenseModel(nn.Module):
                 module.eval()
         return self
 
-    def _tap(self, x_BCHW: Tensor) -> Tensor:
+    def _averaged(self, taps: dict[str, Tensor]) -> dict[str, Tensor]:
         cells = self.config.tap_cells
-        return x_BCHW if cells is None else F.adaptive_avg_pool2d(x_BCHW, cells)
+        return taps if cells is None else {task: F.adaptive_avg_pool2d(x, cells) for task, x in taps.items()}
 
     def forward(self, images_B3HW: Tensor) -> DenseOutput:
         """Predicts all tasks for a batch of images.
@@ -119,26 +120,28 @@ class DenseModel(nn.Module):
         decoded = dict.fromkeys(TASKS, shared)
         if self.attention is not None:
             bottlenecks, decoded = self.attention(trunk)
-        first = {task: self.head_first[task](decoded[task]) for task in TASKS}
+        read = {}
+        for task in TASKS:
+            cells = self.config.tap_cells if self.config.tap == "N1" else None
+            read[task] = read_out(self.head_first[task](decoded[task]), cells)
         # Half precision would round metres to centimetres in the last layer.
         with torch.autocast(images_B3HW.device.type, enabled=False):
-            raw = {task: self.head_last[task](_full_precision(first[task])) for task in TASKS}
+            raw = {task: self.head_last[task](full_BCHW) for task, (full_BCHW, _) in read.items()}
         outputs = {
             "segmentation": F.log_softmax(raw["segmentation"], 1),
             "depth": raw["depth"],
             "normal": F.normalize(raw["normal"], dim=1, eps=_EPSILON),
         }
-        taps = {"N1": first, "N2": bottlenecks, "N3": decoded}[self.config.tap]
+        if self.config.tap == "N1":
+            taps = {task: tap for task, (_, tap) in read.items()}
+        else:
+            taps = self._averaged({"N2": bottlenecks, "N3": decoded}[self.config.tap])
         return DenseOutput(
             outputs=outputs,
-            taps={task: self._tap(x) for task, x in taps.items()},
+            taps=taps,
             bottleneck_BCHW=trunk.bottleneck_BCHW,
             last_BCHW=shared,
         )
-
-
-def _full_precision(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def build_dense_model(config: DenseModelConfig) -> DenseModel:

@@ -16,7 +16,7 @@ from nexusflow.alignment import (
 )
 from nexusflow.core.errors import UserError
 from nexusflow.core.views import DenseView
-from nexusflow.methods.base import BuildContext, Method
+from nexusflow.methods.base import BuildContext, Method, ParameterGroup
 from nexusflow.methods.nexusflow_config import NexusFlowConfig
 
 __all__ = ["NexusFlowMethod", "build"]
@@ -59,6 +59,10 @@ class NexusFlowMethod(Method):
         self.unweighted = {f"{self.name}/{term}": loss.detach() for term, loss in aligned.terms.items()}
         weights = self.surrogates.weights | {"align": self.lambda_align}
         return {f"{self.name}/{term}": weights[term] * loss for term, loss in aligned.terms.items()}
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Returns the surrogates' parameters, those of all tasks together; see `NexusFlow.pack`."""
+        return [ParameterGroup(self.surrogates.pack())]
 
     def monitors(self) -> dict[str, float]:
         """Returns `collapse_report` of the last samples, its names prefixed by ``nexusflow/``."""

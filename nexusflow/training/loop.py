@@ -110,13 +110,11 @@ class Trainer:
         if self.config.freeze_encoder:
             self.suite.freeze_encoder()
         self.modules = {"model": self.suite.model, "averaged": self.averaged, "method": self.method}
-        self.groups = [
-            [parameter for parameter in module.parameters() if parameter.requires_grad]
-            for module in (self.suite.model, self.method)
-        ]
         self.suite.provide_views(self.method.view_plan)
+        model = [parameter for parameter in self.suite.model.parameters() if parameter.requires_grad]
         # The rate of every group of the optimiser: the model's, then those of the method's own networks.
-        self.rates = [ParameterGroup(self.groups[0]), *self.method.parameter_groups()]
+        self.rates = [ParameterGroup(model), *self.method.parameter_groups()]
+        self.groups = [model, [parameter for group in self.rates[1:] for parameter in group.parameters]]
         self.optimizer = torch.optim.AdamW(
             [{"params": group.parameters} for group in self.rates],
             lr=self.config.learning_rate,

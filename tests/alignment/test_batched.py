@@ -54,22 +54,80 @@ def test_values_and_gradients_are_those_of_the_single_modules(depth: int, clamp:
         assert torch.allclose(mine, other, rtol=1e-10, atol=1e-12)
 
 
-def test_the_gradient_is_that_of_finite_differences() -> None:
-    flows = list(surrogates().flows.values())
-    x_NBD = torch.randn(3, 2, 7, dtype=torch.float64, requires_grad=True)
-    plan = BatchPlan([nn.Identity()] * 3, flows)
-    assert torch.autograd.gradcheck(plan.transform, (x_NBD,))
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_the_gradient_is_that_of_finite_differences(layers: int, depth: int) -> None:
+    model = surrogates(depth=depth, aggregator=partial(MLPAggregator, layers=layers))
+    x_NBF = torch.randn(3, 2, 6, dtype=torch.float64, requires_grad=True)
+    plan = model._plan()
+    assert plan.mlps
+    flat = plan.pack()
+
+    def with_parameters(x_NBF: Tensor, flat_P: Tensor) -> tuple[Tensor, ...]:
+        plan.packed = flat_P  # type: ignore[assignment]
+        plan._packed_parts = plan.layout.split(flat_P.detach())
+        return plan.apply(x_NBF)
+
+    assert torch.autograd.gradcheck(with_parameters, (x_NBF, flat))
 
 
-def test_a_loss_of_the_log_determinants_alone_has_a_gradient() -> None:
+@pytest.mark.parametrize("output", [0, 1, 2], ids=["embeddings", "latents", "log-determinants"])
+def test_a_loss_of_one_output_alone_has_a_gradient(output: int) -> None:
     flows = list(surrogates().flows.values())
     plan = BatchPlan([nn.Identity()] * 3, flows)
     x_NBD = torch.randn(3, 2, 7, dtype=torch.float64, requires_grad=True)
-    (ours,) = torch.autograd.grad(plan.transform(x_NBD)[1].sum(), x_NBD)
-    (theirs,) = torch.autograd.grad(
-        torch.stack([flow(x)[1] for flow, x in zip(flows, x_NBD, strict=True)]).sum(), x_NBD
-    )
+    (ours,) = torch.autograd.grad(plan.apply(x_NBD)[output].square().sum(), x_NBD)
+    parts = [(x, *flow(x)) for flow, x in zip(flows, x_NBD, strict=True)]
+    theirs_loss = torch.stack([part[output] for part in parts]).square().sum()
+    (theirs,) = torch.autograd.grad(theirs_loss, x_NBD)
     assert torch.allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_packed_surrogates_learn_what_separate_parameters_learn() -> None:
+    packed, entries = surrogates(), taps()
+    separate = copy.deepcopy(packed)
+    trained = packed.pack()
+    assert len(trained) == 1 and trained[0].numel() == sum(p.numel() for p in packed.parameters())
+    optimizers = torch.optim.AdamW(trained, lr=0.05), torch.optim.AdamW(separate.parameters(), lr=0.05)
+    for _ in range(3):
+        for model, optimizer in zip((packed, separate), optimizers, strict=True):
+            optimizer.zero_grad()
+            model(entries).loss.backward()
+            optimizer.step()
+    for mine, other in zip(packed.parameters(), separate.parameters(), strict=True):
+        assert torch.allclose(mine, other, rtol=1e-9, atol=1e-12)
+
+
+def test_a_packed_model_is_saved_loaded_and_copied_like_any_other() -> None:
+    packed, entries = surrogates(), taps()
+    packed.pack()
+    other = surrogates(depth=3)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(0.5)
+    packed.load_state_dict(other.state_dict())
+    assert torch.allclose(packed(entries).loss, other(entries).loss)
+    twin = copy.deepcopy(packed)
+    assert torch.allclose(twin(entries).loss, packed(entries).loss)
+    with torch.no_grad():
+        next(iter(twin.parameters())).mul_(2)
+    assert not torch.allclose(twin(entries).loss, packed(entries).loss)
+
+
+def test_aggregators_that_are_not_alike_stay_outside_the_pack() -> None:
+    model = NexusFlow({"map": 4, "track": 6}, dim=8, depth=2)
+    flows = sum(p.numel() for p in model.flows.parameters())
+    packed, *others = model.pack()
+    assert packed.numel() == flows
+    assert {id(p) for p in others} == {id(p) for p in model.aggregators.parameters()}
+
+
+def test_surrogates_moved_after_packing_say_so() -> None:
+    model, entries = surrogates(), taps()
+    model.pack()
+    with pytest.raises(RuntimeError, match="after they were packed"):
+        model.float()
+    assert model(entries).loss.isfinite()
 
 
 @pytest.mark.parametrize(

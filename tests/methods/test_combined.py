@@ -41,9 +41,10 @@ def test_losses_weights_and_monitors_are_those_of_the_parts():
 
 def test_all_parameters_are_trained_once():
     combined = build_method(parse(OURS, MATCHING), CONTEXT)
-    trained = [id(p) for group in combined.parameter_groups() for p in group.parameters]
-    assert len(trained) == len(set(trained)) > 0
-    assert set(trained) == {id(p) for p in combined.extra_parameters()}
+    trained = [p for group in combined.parameter_groups() for p in group.parameters]
+    assert len({id(p) for p in trained}) == len(trained) > 0
+    # Packed, so the tensors are others; how many numbers they hold is not.
+    assert sum(p.numel() for p in trained) == sum(p.numel() for p in combined.extra_parameters())
 
 
 def test_views_are_wanted_if_a_part_wants_them():

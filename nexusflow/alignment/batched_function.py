@@ -1,0 +1,195 @@
+"""MLPs and coupling layers of all tasks in as few operations as possible, with the backward pass written out.
+
+Legend: N tasks, B batch, D dimensions, F features of the branches, K kept and C changed dimensions, H hidden
+units, P all parameters one after the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+__all__ = ["BatchedSurrogates", "Layout"]
+
+_threshold_backward = torch.ops.aten.threshold_backward
+_tanh_backward = torch.ops.aten.tanh_backward
+_layer_norm_backward = torch.ops.aten.native_layer_norm_backward
+
+
+class Layout(NamedTuple):
+    """Where the parameters of alike surrogates lie in one tensor, and what is done with them.
+
+    Args:
+        sizes: numbers of a parameter, of all tasks together.
+        shapes: (tasks, output, input) of a weight, (tasks, 1, output) of a bias or of what a norm has.
+        mlp: "linear", "relu", or the epsilon of a LayerNorm, for every layer of the MLPs.
+        halves: sizes of the halves of the flows.
+        depth: number of coupling layers, each with two linear layers.
+        clamp: bound of the absolute log-scale.
+    """
+
+    sizes: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    mlp: tuple[str | float, ...]
+    halves: tuple[int, int]
+    depth: int
+    clamp: float
+
+    def split(self, flat_P: Tensor) -> list[Tensor]:
+        """Returns the parameters as views of the tensor that holds them."""
+        parts = flat_P.split(self.sizes)
+        return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+
+class BatchedSurrogates(torch.autograd.Function):
+    """h', z and log-determinants of all tasks; the first is empty without MLPs, the others without flows.
+
+    The parameters come twice: as the tensor that gets the gradient, and as its parts, without gradient.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x_NBF: Tensor, flat_P: Tensor, parameters: list[Tensor], layout: Layout
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        flow_parameters = parameters[len(parameters) - 4 * layout.depth :]
+        h_NBD, saved = _mlp(x_NBF, parameters, layout.mlp)
+        ctx.mlp_saved = len(saved)
+        z_NBD, log_det_NB = x_NBF.new_empty(0), x_NBF.new_empty(0)
+        if layout.depth:
+            z_NBD, log_det_NB, flow_saved = _flow(h_NBD, flow_parameters, layout)
+            saved += flow_saved
+        ctx.save_for_backward(*saved)
+        ctx.parameters, ctx.layout = parameters, layout
+        ctx.set_materialize_grads(False)
+        return h_NBD if layout.mlp else x_NBF.new_empty(0), z_NBD, log_det_NB
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(
+        ctx: Any, h_grad: Tensor | None, z_grad: Tensor | None, log_det_grad: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None, None, None]:
+        if h_grad is None and z_grad is None and log_det_grad is None:
+            return None, None, None, None
+        saved, parameters, layout = list(ctx.saved_tensors), ctx.parameters, ctx.layout
+        grads: list[Tensor] = []
+        with torch.autocast(parameters[0].device.type, enabled=False):
+            if layout.depth:
+                flow_parameters = parameters[len(parameters) - 4 * layout.depth :]
+                flow_saved = saved[ctx.mlp_saved :]
+                if z_grad is None and log_det_grad is None:
+                    z_grad = _zero_grad(flow_saved, layout)
+                flow_grad, grads = _flow_backward(z_grad, log_det_grad, flow_parameters, flow_saved, layout)
+                h_grad = flow_grad if h_grad is None else h_grad + flow_grad
+            assert h_grad is not None
+            x_grad, mlp_grads = _mlp_backward(h_grad, parameters, saved[: ctx.mlp_saved], layout.mlp)
+            flat_grad_P = torch.cat([grad.reshape(-1) for grad in (*mlp_grads, *grads)])
+        return x_grad, flat_grad_P, None, None
+
+
+def _mlp(
+    x_NBF: Tensor, parameters: list[Tensor], kinds: tuple[str | float, ...]
+) -> tuple[Tensor, list[Tensor]]:
+    """Outputs, and what the backward pass needs: a linear layer's input, a ReLU's output, a norm's all."""
+    saved: list[Tensor] = []
+    place = 0
+    for kind in kinds:
+        if kind == "relu":
+            x_NBF = x_NBF.relu_()
+            saved.append(x_NBF)
+            continue
+        weight, bias = parameters[place : place + 2]
+        place += 2
+        if kind == "linear":
+            saved.append(x_NBF)
+            x_NBF = torch.baddbmm(bias, x_NBF, weight.mT)
+        else:
+            normed, mean, rstd = torch.native_layer_norm(x_NBF, x_NBF.shape[-1:], None, None, float(kind))
+            saved += [x_NBF, normed, mean, rstd]
+            x_NBF = torch.addcmul(bias, normed, weight)
+    return x_NBF, saved
+
+
+def _mlp_backward(
+    grad: Tensor, parameters: list[Tensor], saved: list[Tensor], kinds: tuple[str | float, ...]
+) -> tuple[Tensor, list[Tensor]]:
+    """Gradients of the input, and of the parameters in their order."""
+    grads: list[Tensor] = []
+    place = 2 * sum(kind != "relu" for kind in kinds)
+    for kind in reversed(kinds):
+        if kind == "relu":
+            grad = _threshold_backward(grad, saved.pop(), 0)
+            continue
+        place -= 2
+        weight = parameters[place]
+        if kind == "linear":
+            grads = [grad.mT @ saved.pop(), grad.sum(1), *grads]
+            grad = grad @ weight
+        else:
+            rstd, mean, normed, x = (saved.pop() for _ in range(4))
+            grads = [(grad * normed).sum(1), grad.sum(1), *grads]
+            grad = _layer_norm_backward(
+                grad * weight, x, x.shape[-1:], mean, rstd, None, None, (True, False, False)
+            )[0]
+    return grad, grads
+
+
+def _flow(x_NBD: Tensor, parameters: list[Tensor], layout: Layout) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """z, log-determinants, and five tensors per layer that the backward pass needs."""
+    first, second = x_NBD.split(layout.halves, dim=-1)
+    kept, changed = (first, second) if layout.depth % 2 else (second, first)
+    saved: list[Tensor] = []
+    for index in range(layout.depth):
+        w1, b1, w2, b2 = parameters[4 * index : 4 * index + 4]
+        active_NBH = torch.baddbmm(b1, kept, w1.mT).relu_()
+        u_NBC, t_NBC = torch.baddbmm(b2, active_NBH, w2.mT).chunk(2, dim=-1)
+        slope_NBC = u_NBC.tanh() if layout.clamp == 1 else (u_NBC / layout.clamp).tanh_()
+        scale_NBC = slope_NBC.exp() if layout.clamp == 1 else (layout.clamp * slope_NBC).exp_()
+        saved += [kept, changed, active_NBH, slope_NBC, scale_NBC]
+        kept, changed = torch.addcmul(t_NBC, changed, scale_NBC), kept
+    log_det_NB = layout.clamp * torch.cat(saved[3::5], dim=-1).sum(-1)
+    return torch.cat((changed, kept), dim=-1), log_det_NB, saved
+
+
+def _zero_grad(saved: list[Tensor], layout: Layout) -> Tensor:
+    return torch.zeros_like(torch.cat(_in_order(saved[0], saved[1], layout.depth), dim=-1))
+
+
+def _flow_backward(
+    z_grad: Tensor | None,
+    log_det_grad: Tensor | None,
+    parameters: list[Tensor],
+    saved: list[Tensor],
+    layout: Layout,
+) -> tuple[Tensor, list[Tensor]]:
+    """Gradients of the flows' input, and of their parameters in their order."""
+    z_grad = _zero_grad(saved, layout) if z_grad is None else z_grad
+    # After the last layer roles have changed: what it changed is the second half.
+    kept_grad, changed_grad = z_grad.split(layout.halves, dim=-1)
+    grads: list[Tensor] = []
+    for index in reversed(range(layout.depth)):
+        kept, changed, active_NBH, slope_NBC, scale_NBC = saved[5 * index : 5 * index + 5]
+        w1, _, w2, _ = parameters[4 * index : 4 * index + 4]
+        before_shift = changed_grad * scale_NBC
+        s_grad = before_shift * changed
+        if log_det_grad is not None:
+            s_grad = s_grad + log_det_grad[..., None]
+        # The derivative of clamp * tanh(u / clamp) is 1 - slope²; the clamp cancels.
+        output_grad = torch.cat((_tanh_backward(s_grad, slope_NBC), changed_grad), dim=-1)
+        hidden_grad = _threshold_backward(output_grad @ w2, active_NBH, 0)
+        grads = [
+            hidden_grad.mT @ kept,
+            hidden_grad.sum(1),
+            output_grad.mT @ active_NBH,
+            output_grad.sum(1),
+            *grads,
+        ]
+        kept_grad, changed_grad = before_shift, torch.baddbmm(kept_grad, hidden_grad, w1)
+    return torch.cat(_in_order(changed_grad, kept_grad, layout.depth), dim=-1), grads
+
+
+def _in_order(kept: Tensor, changed: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+    """First and second half of what the first layer keeps and changes."""
+    return (kept, changed) if depth % 2 else (changed, kept)

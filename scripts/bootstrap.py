@@ -61,7 +61,9 @@ def main() -> None:
     if links:
         env["UV_FIND_LINKS"] = links
     install = (venv / "bin" / "uv", "pip", "install", "--python", python, "--quiet")
-    run(*install, "--requirements", lock, env=env)
+    # Compiled once here: every job of the workflow is a process of its own, and where Python may not write
+    # compiled files each one would spend half of its start on compiling the libraries again.
+    run(*install, "--compile-bytecode", "--requirements", lock, env=env)
     run(*install, "--no-deps", "--editable", ROOT, env=env)
     stamp_file.write_text(stamp)
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from nexusflow.config.bindings.registry import BINDINGS
+from nexusflow.config.contexts import suite_contexts
 from nexusflow.config.fingerprint import code_fingerprint
 from nexusflow.config.layout import Layout
 from nexusflow.config.ledger import claim_paths, claim_settings
-from nexusflow.config.publish import suite_contexts
 from nexusflow.config.workflow import Pipeline
 from nexusflow.paper.report.present import find_files
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +16,8 @@ __all__ = [
     "code_fingerprint",
     "module_fingerprint",
 ]
+
+PACKAGE = Path(__file__).resolve().parent.parent
 
 PAPER_MODULES: dict[str, tuple[str, ...]] = {
     "table1": ("nexusflow.paper.table1",),
@@ -94,9 +95,10 @@ def _import_graph() -> grimp.ImportGraph:
 
 @cache
 def _module_hash(module: str) -> str:
-    spec = importlib.util.find_spec(module)
-    assert spec is not None and spec.origin is not None, module
-    return module_fingerprint(Path(spec.origin).read_text(encoding="utf-8"))
+    # By name alone: asking Python for the module would import its package, and with it torch.
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return module_fingerprint(path.read_text(encoding="utf-8"))
 
 
 @cache

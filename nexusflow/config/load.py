@@ -22,6 +22,7 @@ from nexusflow.config.schema import (
     ScaleConfig,
 )
 from nexusflow.core.errors import UserError
+from nexusflow.core.yaml_files import read_yaml
 from nexusflow.methods.section import MethodSection
 from nexusflow.paper.config import PaperConfig
 
@@ -32,7 +33,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; restore it from the repository.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

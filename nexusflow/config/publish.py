@@ -6,18 +6,18 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from nexusflow.config.contexts import nuscenes_context, nyuv2_context, suite_contexts
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
 from nexusflow.config.publish_analyses import ANALYSIS_FIGURES, ANALYSIS_TABLES
 from nexusflow.config.publish_pictures import draw_figure2, draw_video
 from nexusflow.core.errors import UserError
-from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
 from nexusflow.paper.comparison import LabelledRun, write_comparison
 from nexusflow.paper.config import RunLabel, TableConfig
 from nexusflow.paper.logs import LoggedRun
-from nexusflow.paper.rows import MethodRow, TableContext, rows_from_config
+from nexusflow.paper.rows import MethodRow, rows_from_config
 
-__all__ = ["draw_figure", "suite_contexts", "write_ledger", "write_table"]
+__all__ = ["draw_figure", "write_ledger", "write_table"]
 
 
 def _metrics(
@@ -29,34 +29,6 @@ def _metrics(
     if configuration.row(suite, run).is_declared_only:
         return ()
     return tuple(layout.metrics(suite, run, seed) for seed in seeds)
-
-
-def _context(configuration: Configuration, seeds: list[int]) -> TableContext:
-    world = configuration.nuscenes.world
-    scenes = f"{world.train_scenes} + {world.val_scenes} scenes of {world.key_frames} key frames"
-    return TableContext(
-        scale=configuration.scale_name,
-        data=f"{configuration.scale.description} ({scenes})",
-        seeds=tuple(seeds),
-        domain_gap=world.domain_gap,
-        embedded=True,
-    )
-
-
-def _dense_context(configuration: Configuration, seeds: list[int]) -> TableContext:
-    world, reader = configuration.nyuv2.world, configuration.nyuv2.reader
-    size = f"{reader.image_height} × {reader.image_width} pixels"
-    embedded = isinstance(world, RoomsWorldConfig)
-    images = (
-        f"{world.train_images} + {world.val_images}" if isinstance(world, RoomsWorldConfig) else "795 + 654"
-    )
-    return TableContext(
-        scale=configuration.scale_name,
-        data=f"{configuration.scale.description} ({images} images of {size})",
-        seeds=tuple(seeds),
-        comparable=not embedded,
-        embedded=embedded,
-    )
 
 
 def _labelled(
@@ -81,7 +53,7 @@ def _methods(name: str, configuration: Configuration, layout: Layout, seeds: lis
     from nexusflow.paper.table2 import write_table2
 
     part = getattr(configuration.paper, name)
-    rows, context = _rows(part, configuration, layout, seeds), _context(configuration, seeds)
+    rows, context = _rows(part, configuration, layout, seeds), nuscenes_context(configuration, seeds)
     write_table2(
         rows, context, layout.base / f"{name}.csv", layout.base / f"{name}.md", part.title, part.paper_table
     )
@@ -92,7 +64,7 @@ def _dense_methods(name: str, configuration: Configuration, layout: Layout, seed
     from nexusflow.paper.table4 import write_table4
 
     part = getattr(configuration.paper, name)
-    rows, context = _rows(part, configuration, layout, seeds), _dense_context(configuration, seeds)
+    rows, context = _rows(part, configuration, layout, seeds), nyuv2_context(configuration, seeds)
     write_table4(
         rows, context, layout.base / f"{name}.csv", layout.base / f"{name}.md", part.title, part.paper_table
     )
@@ -105,7 +77,7 @@ def _table5(configuration: Configuration, layout: Layout, seeds: list[int]) -> N
     write_table5(
         _rows(part, configuration, layout, seeds),
         layout.cost("nyuv2"),
-        _dense_context(configuration, seeds),
+        nyuv2_context(configuration, seeds),
         base / "table5.csv",
         base / "table5.md",
         part.title,
@@ -139,7 +111,7 @@ def _table_b(name: str, configuration: Configuration, layout: Layout, seeds: lis
     write_table_b(
         part,
         _rows(part, configuration, layout, seeds),
-        _dense_context(configuration, seeds),
+        nyuv2_context(configuration, seeds),
         layout.base / f"{name}.csv",
         layout.base / f"{name}.md",
         _figure_paths(layout, name),
@@ -153,7 +125,7 @@ def _comparison(configuration: Configuration, layout: Layout, seeds: list[int]) 
     write_comparison(
         _labelled(configuration, layout, part.treatments, seeds),
         _labelled(configuration, layout, part.references, seeds),
-        _context(configuration, seeds),
+        nuscenes_context(configuration, seeds),
         base / "comparison.csv",
         base / "comparison.md",
         _figure_paths(layout, "comparison"),
@@ -178,7 +150,7 @@ def _gap_sweep(configuration: Configuration, layout: Layout, seeds: list[int]) -
     ]
     write_gap_sweep(
         points,
-        _context(configuration, seeds),
+        nuscenes_context(configuration, seeds),
         layout.base / "gap_sweep.csv",
         _figure_paths(layout, "gap_sweep"),
         dpi=configuration.paper.style.dpi,
@@ -200,7 +172,7 @@ def _figure_paths(layout: Layout, name: str) -> list[Path]:
 
 
 def _source(configuration: Configuration, seeds: list[int]) -> str:
-    return _context(configuration, seeds).source()
+    return nuscenes_context(configuration, seeds).source()
 
 
 def _collapse(configuration: Configuration, layout: Layout, seeds: list[int]) -> None:
@@ -217,7 +189,7 @@ def _learning_curves(name: str, configuration: Configuration, layout: Layout, se
     from nexusflow.paper.learning_curves import write_learning_curves
 
     part = getattr(configuration.paper, name)
-    context = _context if part.suite == "nuscenes" else _dense_context
+    context = nuscenes_context if part.suite == "nuscenes" else nyuv2_context
     write_learning_curves(
         _logged(layout, part.runs, seeds, part.suite),
         _figure_paths(layout, name),
@@ -312,24 +284,6 @@ def write_table(configuration: Configuration, layout: Layout, name: str, seeds: 
     if name not in _TABLES:
         raise UserError(f"There is no table `{name}`; the tables are {', '.join(_TABLES)}.")
     _TABLES[name](configuration, layout, seeds)
-
-
-def suite_contexts(configuration: Configuration, seeds: list[int]) -> dict[str, TableContext]:
-    """Say on what each suite is measured.
-
-    Args:
-        configuration: configuration of the scale.
-        seeds: training seeds.
-
-    Returns:
-        Suite → scale, data and seeds; a scale may have one suite only.
-    """
-    makers = {"nuscenes": _context, "nyuv2": _dense_context}
-    return {
-        suite: make(configuration, seeds)
-        for suite, make in makers.items()
-        if getattr(configuration.scale, suite) is not None
-    }
 
 
 def write_ledger(configuration: Configuration, layout: Layout, seeds: list[int]) -> None:

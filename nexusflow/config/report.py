@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from nexusflow.config.contexts import suite_contexts
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
-from nexusflow.config.publish import suite_contexts
 from nexusflow.config.workflow import FIGURES, TABLES, is_on_request
 from nexusflow.paper.report.outputs import Output
 from nexusflow.paper.report.page import ReportSource, write_report

@@ -6,8 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nexusflow.core.yaml_files import read_yaml
 
 __all__ = [
     "CLAIMS_PATH",
@@ -184,4 +185,4 @@ def load_claims() -> ClaimsConfig:
     Raises:
         pydantic.ValidationError: if claims.yaml is malformed.
     """
-    return ClaimsConfig.model_validate(yaml.safe_load(CLAIMS_PATH.read_text(encoding="utf-8")))
+    return ClaimsConfig.model_validate(read_yaml(CLAIMS_PATH))

@@ -11,7 +11,6 @@ from nexusflow.core.errors import UserError
 from nexusflow.core.files import sha256_file
 from nexusflow.paper.claims_config import ClaimsConfig
 from nexusflow.paper.config import PaperConfig, TableConfig
-from nexusflow.paper.logs import read_log
 from nexusflow.paper.metrics import RunMetrics, load_run
 from nexusflow.paper.rows import TableContext
 
@@ -133,6 +132,8 @@ def first_and_last(paths: Mapping[int, Path], column: str) -> tuple[RunValues, R
     Raises:
         UserError: if a log is malformed.
     """
+    from nexusflow.paper.logs import read_log  # planning needs names of files only, not pandas
+
     first: dict[int, float] = {}
     last: dict[int, float] = {}
     for seed, path in paths.items():

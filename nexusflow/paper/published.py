@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import yaml
 
 from nexusflow.core.errors import UserError
+from nexusflow.core.yaml_files import read_yaml
 
 __all__ = [
     "MetricInfo",
@@ -79,7 +79,7 @@ class PublishedCell:
 
 @cache
 def _content() -> dict[str, Any]:
-    content = yaml.safe_load(_DATA_PATH.read_text(encoding="utf-8"))
+    content = read_yaml(_DATA_PATH)
     assert isinstance(content, dict)
     return content
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from nexusflow.core.yaml_files import read_yaml
 from nexusflow.paper.config import PaperConfig
 
 __all__ = ["Caption", "Captions", "Missing", "Output", "load_captions", "order_of", "title_of"]
@@ -78,7 +78,7 @@ def load_captions() -> Captions:
     Raises:
         pydantic.ValidationError: if captions.yaml is malformed.
     """
-    return Captions.model_validate(yaml.safe_load(_CAPTIONS_PATH.read_text(encoding="utf-8")))
+    return Captions.model_validate(read_yaml(_CAPTIONS_PATH))
 
 
 def title_of(name: str, paper: PaperConfig) -> str:

@@ -1,0 +1,75 @@
+"""On what each suite is measured: scale, data and seeds, as every table and figure states them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nexusflow.config.load import Configuration
+from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
+from nexusflow.paper.rows import TableContext
+
+__all__ = ["nuscenes_context", "nyuv2_context", "suite_contexts"]
+
+
+def nuscenes_context(configuration: Configuration, seeds: Sequence[int]) -> TableContext:
+    """Say on what the nuScenes suite is measured.
+
+    Args:
+        configuration: configuration of a scale with this suite.
+        seeds: training seeds.
+
+    Returns:
+        Scale, data and seeds.
+    """
+    world = configuration.nuscenes.world
+    scenes = f"{world.train_scenes} + {world.val_scenes} scenes of {world.key_frames} key frames"
+    return TableContext(
+        scale=configuration.scale_name,
+        data=f"{configuration.scale.description} ({scenes})",
+        seeds=tuple(seeds),
+        domain_gap=world.domain_gap,
+        embedded=True,
+    )
+
+
+def nyuv2_context(configuration: Configuration, seeds: Sequence[int]) -> TableContext:
+    """Say on what the NYUv2 suite is measured.
+
+    Args:
+        configuration: configuration of a scale with this suite.
+        seeds: training seeds.
+
+    Returns:
+        Scale, data and seeds.
+    """
+    world, reader = configuration.nyuv2.world, configuration.nyuv2.reader
+    size = f"{reader.image_height} × {reader.image_width} pixels"
+    embedded = isinstance(world, RoomsWorldConfig)
+    images = (
+        f"{world.train_images} + {world.val_images}" if isinstance(world, RoomsWorldConfig) else "795 + 654"
+    )
+    return TableContext(
+        scale=configuration.scale_name,
+        data=f"{configuration.scale.description} ({images} images of {size})",
+        seeds=tuple(seeds),
+        comparable=not embedded,
+        embedded=embedded,
+    )
+
+
+def suite_contexts(configuration: Configuration, seeds: Sequence[int]) -> dict[str, TableContext]:
+    """Say on what each suite is measured.
+
+    Args:
+        configuration: configuration of the scale.
+        seeds: training seeds.
+
+    Returns:
+        Suite → scale, data and seeds; a scale may have one suite only.
+    """
+    makers = {"nuscenes": nuscenes_context, "nyuv2": nyuv2_context}
+    return {
+        suite: make(configuration, seeds)
+        for suite, make in makers.items()
+        if getattr(configuration.scale, suite) is not None
+    }

@@ -55,15 +55,20 @@ class Spectrum:
 
 
 def pca_spectrum(
-    points_ND: np.ndarray, resamples: int = 100, confidence: float = 0.9, seed: int = 0
+    points_ND: np.ndarray,
+    resamples: int = 100,
+    confidence: float = 0.9,
+    seed: int = 0,
+    groups_N: np.ndarray | None = None,
 ) -> Spectrum:
     """Compute the eigenvalues of the covariance, with bands for the choice of the samples.
 
     Args:
         points_ND: features; they are centred, but no dimension is rescaled.
-        resamples: bootstrap samples of N points each.
+        resamples: bootstrap samples, each of as many groups as there are.
         confidence: share of the resamples inside a band, between 0 and 1.
         seed: of the resamples.
+        groups_N: what is drawn together, as frames of one scene, which are alike; None draws single points.
 
     Returns:
         The spectrum.
@@ -92,11 +97,14 @@ def pca_spectrum(
         )
     samples, dim = points_ND.shape
     scores_NK, eigenvalues_K = _principal_components(points_ND)
-    resampled_RK = _bootstrap(scores_NK, resamples, seed)
+    groups_N = np.arange(samples) if groups_N is None else groups_N
+    resampled_RK = _bootstrap(scores_NK, groups_N, resamples, seed)
     levels = (0.5 - confidence / 2, 0.5 + confidence / 2)
     rank, participation = entropy_rank(eigenvalues_K), participation_ratio(eigenvalues_K)
-    rank_band = _band(rank, entropy_rank(resampled_RK), levels)
-    participation_band = _band(participation, participation_ratio(resampled_RK), levels)
+    # Shifted, a band could pass the largest possible value.
+    most = len(eigenvalues_K)
+    rank_band = _band(rank, entropy_rank(resampled_RK), levels).clip(max=most)
+    participation_band = _band(participation, participation_ratio(resampled_RK), levels).clip(max=most)
     return Spectrum(
         samples=samples,
         dim=dim,
@@ -158,18 +166,22 @@ def _principal_components(points_ND: np.ndarray) -> tuple[NDArray[np.float64], N
     return scores_NK, np.square(scores_NK).sum(0) / (samples - 1)
 
 
-def _bootstrap(scores_NK: np.ndarray, resamples: int, seed: int) -> NDArray[np.float64]:
-    """Spectra of resamples, (R, K); how often each point was drawn stands for the resample itself."""
+def _bootstrap(scores_NK: np.ndarray, groups_N: np.ndarray, resamples: int, seed: int) -> NDArray[np.float64]:
+    """Spectra of resamples, (R, K); how often each group was drawn stands for the resample itself."""
     samples, count = scores_NK.shape
+    names, codes_N = np.unique(groups_N, return_inverse=True)
     generator = np.random.Generator(np.random.PCG64(seed))
-    drawn_RN = generator.multinomial(samples, np.full(samples, 1 / samples), size=resamples)
+    drawn_RG = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
+    drawn_RN = drawn_RG[:, codes_N]
     chunks = []
     for part_RN in np.array_split(drawn_RN, max(1, -(-resamples * samples * count // _CHUNK))):
-        mean_RK = part_RN @ scores_NK / samples
+        total_R1 = part_RN.sum(1, keepdims=True)
+        mean_RK = part_RN @ scores_NK / total_R1
         moments_RKK = scores_NK.T @ (part_RN[:, :, None] * scores_NK)
-        covariance_RKK = moments_RKK - samples * mean_RK[:, :, None] * mean_RK[:, None, :]
+        covariance_RKK = moments_RKK - total_R1[:, :, None] * mean_RK[:, :, None] * mean_RK[:, None, :]
         # Rounding may turn the variance along an empty direction negative.
-        chunks.append(np.maximum(np.linalg.eigvalsh(covariance_RKK)[:, ::-1] / (samples - 1), 0))
+        degrees_R1 = np.maximum(total_R1 - 1, 1)
+        chunks.append(np.maximum(np.linalg.eigvalsh(covariance_RKK)[:, ::-1] / degrees_R1, 0))
     return np.concatenate(chunks)
 
 

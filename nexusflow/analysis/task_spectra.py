@@ -20,11 +20,13 @@ __all__ = ["POOLED", "task_spectra"]
 POOLED = "all"
 
 
-def _parts(features: FeatureSet, kind: str) -> Iterator[tuple[str, np.ndarray]]:
+def _parts(features: FeatureSet, kind: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, points, and the scene or image of each point."""
     if features.has_one_width(kind):
-        yield POOLED, np.concatenate([features.of(kind, task) for task in features.tasks])
+        points_ND = np.concatenate([features.of(kind, task) for task in features.tasks])
+        yield POOLED, points_ND, np.tile(features.groups_N, len(features.tasks))
     for task in features.tasks:
-        yield task, features.of(kind, task)
+        yield task, features.of(kind, task), features.groups_N
 
 
 def task_spectra(
@@ -38,8 +40,8 @@ def task_spectra(
 
     Returns:
         Arrays `{kind}/{part}/shares` (K,) and `{kind}/{part}/band` (2, K), eigenvalues over their sum, with
-        part = a task or `all`; and plain data: `spectra`, kind → part → samples, dim, effective rank,
-        participation ratio and their bands, and total variance in squared units of the features.
+        part = a task or `all`, bands by scene or image; and plain data: `spectra`, kind → part → samples,
+        dim, effective rank, participation ratio and their bands, and total variance in squared units.
 
     Raises:
         UserError: if features are not finite or there are fewer than two frames.
@@ -48,8 +50,8 @@ def task_spectra(
     numbers: dict[str, dict[str, Any]] = {}
     for kind in KINDS:
         numbers[kind] = {}
-        for part, points_ND in _parts(features, kind):
-            spectrum = pca_spectrum(points_ND, config.resamples, config.confidence, config.seed)
+        for part, points_ND, groups_N in _parts(features, kind):
+            spectrum = pca_spectrum(points_ND, config.resamples, config.confidence, config.seed, groups_N)
             arrays[f"{kind}/{part}/shares"] = spectrum.shares_K
             arrays[f"{kind}/{part}/band"] = spectrum.share_band_2K
             numbers[kind][part] = {

@@ -97,7 +97,7 @@ def draw_scree(
         width_in: width of the figure, inches.
 
     Returns:
-        The figure; bands come from the bootstrap over frames.
+        The figure; bands come from the bootstrap over scenes or images.
 
     Raises:
         UserError: if a file is missing, malformed or of another run.
@@ -110,7 +110,7 @@ def draw_scree(
     colours = run_colours([item.run for item in runs])
     source = context.source(analyses)
     source += (
-        f"; all tasks together; bands: {analyses[0].number('confidence'):.0%} of the resampled sets of frames"
+        f"; all tasks together; bands: {analyses[0].number('confidence'):.0%} of the sets of resampled scenes"
     )
     if any(analysis.post_hoc for analysis in analyses):
         source += "; post hoc: surrogates trained afterwards on frozen features"

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nexusflow.alignment import effective_rank
-from nexusflow.analysis.spectrum import entropy_rank, participation_ratio, pca_spectrum
+from nexusflow.analysis.spectrum import Spectrum, entropy_rank, participation_ratio, pca_spectrum
 from nexusflow.core.errors import UserError
 
 
@@ -140,3 +140,25 @@ def test_unusable_features_are_refused() -> None:
         pca_spectrum(np.eye(3), resamples=1)
     with pytest.raises(UserError, match="confidence"):
         pca_spectrum(np.eye(3), confidence=1.0)
+
+
+def test_frames_of_a_scene_are_drawn_together() -> None:
+    generator = np.random.default_rng(0)
+    scenes_GD = generator.normal(size=(12, 3))
+    points_ND = np.repeat(scenes_GD, 20, axis=0)
+    groups_N = np.repeat(np.arange(12).astype(str), 20)
+    # Twenty copies of a scene say no more than one: their band is that of twelve points, not of 240.
+    grouped = pca_spectrum(points_ND, resamples=400, groups_N=groups_N)
+    single = pca_spectrum(points_ND, resamples=400)
+    twelve = pca_spectrum(scenes_GD, resamples=400)
+
+    def width(spectrum: Spectrum) -> float:
+        return float(np.log(spectrum.share_band_2K[1, 0] / spectrum.share_band_2K[0, 0]))
+
+    assert width(single) < 0.5 * width(grouped)
+    assert np.isclose(width(grouped), width(twelve), rtol=0.15)
+
+
+def test_ranks_stay_within_what_is_possible() -> None:
+    spectrum = pca_spectrum(np.random.default_rng(1).normal(size=(40, 4)), resamples=50)
+    assert spectrum.effective_rank_band[1] <= 4 and spectrum.participation_band[1] <= 4

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
 from nexusflow.paper.claims_config import StaysClaim, load_claims
-from nexusflow.paper.claims_values import ClaimFiles, RunKey, runs_of_labels
+from nexusflow.paper.claims_values import ClaimFiles, LabelKey, RunKey, runs_of_labels
 
 __all__ = ["claim_files", "claim_paths", "claim_settings"]
 
@@ -45,7 +45,21 @@ def claim_files(
             logs[suite, run] = {
                 seed: path for seed, path in found.items() if path.exists() or str(path) in expected
             }
-    return ClaimFiles(metrics, logs)
+    return ClaimFiles(metrics, logs, _mmd_files(runs, layout, seeds, expected))
+
+
+def _mmd_files(
+    runs: Mapping[LabelKey, RunKey], layout: Layout, seeds: Sequence[int], expected: Collection[str]
+) -> dict[RunKey, dict[int, Path]]:
+    """Analyses of the runs of Table 1."""
+    found: dict[RunKey, dict[int, Path]] = {}
+    for (table, _, _), (suite, run) in runs.items():
+        if table == "table1":
+            paths = {seed: layout.analysis("mmd", suite, run, seed) for seed in seeds}
+            found[suite, run] = {
+                seed: path for seed, path in paths.items() if path.exists() or str(path) in expected
+            }
+    return found
 
 
 def claim_paths(
@@ -64,7 +78,10 @@ def claim_paths(
     """
     files = claim_files(configuration, layout, seeds, expected)
     metrics = [path for paths in files.metrics.values() for path in paths]
-    return [str(path) for path in (*metrics, *(p for logs in files.logs.values() for p in logs.values()))]
+    further = [
+        path for found in (files.logs, files.mmd) for by_seed in found.values() for path in by_seed.values()
+    ]
+    return [str(path) for path in (*metrics, *further)]
 
 
 def claim_settings(configuration: Configuration) -> str:

@@ -24,6 +24,7 @@ from nexusflow.paper.claims_values import (
     RunKey,
     RunValues,
     first_and_last,
+    read_mmd,
     read_values,
     runs_of_labels,
 )
@@ -51,8 +52,11 @@ class _Ours:
         if key is None or key[0] not in self.contexts:
             return RunValues()
         if key not in self.read:
-            paths = self.files.metrics.get(key, ())
-            self.read[key] = read_values(paths, key, self.contexts[key[0]])
+            context = self.contexts[key[0]]
+            metrics = read_values(self.files.metrics.get(key, ()), key, context)
+            self.read[key] = metrics | read_mmd(
+                self.files.mmd.get(key, {}), key, context.scale, load_claims().mmd
+            )
         return self.read[key]
 
     def ends(self, claim: StaysClaim) -> tuple[RunValues, RunValues]:

@@ -160,10 +160,19 @@ class FurtherRows(_Section):
     runs: dict[str, str] = Field(min_length=1, description="Label → run.")
 
 
+class MMDReading(_Section):
+    """Which of Table 1's readings the claims about MMD are judged by; the paper does not say which is its."""
+
+    features: Literal["h", "embedding", "latent"] = Field(description="Features.")
+    sets: Literal["cross_domain", "same_frames", "domain_gap"] = Field(description="Sets compared.")
+    bandwidth: Literal["data", "fixed"] = Field(description="Bandwidth of the kernels.")
+
+
 class ClaimsConfig(_Section):
     """The ledger's declarations."""
 
     confidence: float = Field(0.95, gt=0, lt=1, description="Level of every interval.")
+    mmd: MMDReading = Field(description="Reading of Table 1 behind the metric MMD.")
     rows: tuple[FurtherRows, ...] = Field((), description="Runs behind tables without a section.")
     claims: tuple[Claim, ...] = Field(min_length=1, description="Claims in the paper's order.")
 

@@ -8,13 +8,22 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from nexusflow.core.errors import UserError
-from nexusflow.core.files import sha256_file
-from nexusflow.paper.claims_config import ClaimsConfig
+from nexusflow.core.files import read_json, sha256_file
+from nexusflow.paper.claims_config import ClaimsConfig, MMDReading
 from nexusflow.paper.config import PaperConfig, TableConfig
 from nexusflow.paper.metrics import RunMetrics, load_run
 from nexusflow.paper.rows import TableContext
 
-__all__ = ["ClaimFiles", "LabelKey", "RunKey", "RunValues", "first_and_last", "read_values", "runs_of_labels"]
+__all__ = [
+    "ClaimFiles",
+    "LabelKey",
+    "RunKey",
+    "RunValues",
+    "first_and_last",
+    "read_mmd",
+    "read_values",
+    "runs_of_labels",
+]
 
 LabelKey = tuple[str, str | None, str]
 """Table of the paper, printed row where its columns are the methods, label."""
@@ -32,10 +41,12 @@ class ClaimFiles:
     Args:
         metrics: suite and run → one metrics.json per seed.
         logs: suite and run → seed → log.csv.
+        mmd: suite and run → seed → result of `nexusflow analyse mmd`.
     """
 
     metrics: Mapping[RunKey, Sequence[Path]] = field(default_factory=dict)
     logs: Mapping[RunKey, Mapping[int, Path]] = field(default_factory=dict)
+    mmd: Mapping[RunKey, Mapping[int, Path]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,10 @@ class RunValues:
 
     values: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     hashes: tuple[str, ...] = ()
+
+    def __or__(self, other: RunValues) -> RunValues:
+        """Join the numbers of two kinds of files of one run."""
+        return RunValues({**self.values, **other.values}, (*self.hashes, *other.hashes))
 
     def of(self, metric: str) -> Mapping[int, float]:
         """Give one metric.
@@ -117,6 +132,34 @@ def read_values(paths: Sequence[Path], key: RunKey, context: TableContext) -> Ru
                 f"{file.path}: key 'seed' is {file.seed}, not one of {list(context.seeds)}; check the paths."
             )
     return RunValues(_values(files), tuple(file.sha256 for file in files))
+
+
+def read_mmd(paths: Mapping[int, Path], key: RunKey, scale: str, reading: MMDReading) -> RunValues:
+    """Read one reading of the MMD between a run's tasks.
+
+    Args:
+        paths: seed → result of `nexusflow analyse mmd`.
+        key: suite and run that every file must carry.
+        scale: scale that every file must carry.
+        reading: features, sets and bandwidth.
+
+    Returns:
+        MMD² under the metric `MMD`; seeds without that reading are left out.
+
+    Raises:
+        UserError: naming the file and key if a file is of another run, scale or seed.
+    """
+    found: dict[int, float] = {}
+    for seed, path in paths.items():
+        content = read_json(path)
+        wanted = {"scale": scale, "suite": key[0], "run": key[1], "seed": seed}
+        for name, value in wanted.items():
+            if content.get(name) != value:
+                raise UserError(f"{path}: key '{name}' must be {value}; analyse the run again.")
+        for entry in content["readings"]:
+            if all(entry[name] == value for name, value in reading.model_dump().items()):
+                found[seed] = float(entry["mmd2"])
+    return RunValues({"MMD": found}, tuple(sha256_file(path) for path in paths.values()))
 
 
 def first_and_last(paths: Mapping[int, Path], column: str) -> tuple[RunValues, RunValues]:

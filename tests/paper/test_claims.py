@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from nexusflow.config.load import load_configuration
+from nexusflow.core.errors import UserError
+from nexusflow.core.files import write_json
 from nexusflow.paper.claims import build_ledger, write_claims
 from nexusflow.paper.claims_config import load_claims
 from nexusflow.paper.claims_statistics import VERDICTS
@@ -73,6 +75,34 @@ def test_verdicts_follow_the_interval_and_the_seeds(
     row = _ledger(paper, files).loc["amota_over_baseline"]
     assert row["verdict"] == verdict and row["seeds"] == len(seeds)
     assert ("Fewer than three seeds" in row["note"]) == (len(seeds) < 3)
+
+
+def _mmd_files(folder: Path, run: str, values: dict[int, float]) -> dict[int, Path]:
+    paths = {}
+    for seed, value in values.items():
+        head = {"scale": CONTEXTS["nyuv2"].scale, "suite": "nyuv2", "run": run, "seed": seed}
+        reading = {"features": "latent", "sets": "cross_domain", "bandwidth": "data", "mmd2": value}
+        paths[seed] = folder / run / f"seed{seed}.json"
+        write_json(
+            paths[seed], {**head, "readings": [reading | {"bandwidth": "fixed", "mmd2": 9.0}, reading]}
+        )
+    return paths
+
+
+def test_the_distance_of_the_tasks_is_judged_by_the_declared_reading(
+    paper: PaperConfig, tmp_path: Path
+) -> None:
+    runs = {
+        "nexusflow_centre": {0: 0.10, 1: 0.11, 2: 0.12},
+        "baseline": {0: 0.5, 1: 0.52, 2: 0.51},
+        "mtpsl": {0: 0.4, 1: 0.41, 2: 0.43},
+    }
+    files = {("nyuv2", run): _mmd_files(tmp_path, run, values) for run, values in runs.items()}
+    row = _ledger(paper, ClaimFiles(mmd=files)).loc["mmd_nyuv2"]
+    assert row["verdict"] == "reproduced" and row["seeds"] == 3
+    swapped = {("nyuv2", "nexusflow_centre"): files["nyuv2", "baseline"]}
+    with pytest.raises(UserError, match="key 'run' must be nexusflow_centre"):
+        _ledger(paper, ClaimFiles(mmd=swapped))
 
 
 def test_files_are_written(paper: PaperConfig, tmp_path: Path) -> None:

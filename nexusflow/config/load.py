@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,7 +53,9 @@ def _validate(model: type[Model], content: Any, path: Path, prefix: str = "") ->
         first = error.errors()[0]
         key = ".".join([prefix, *map(str, first["loc"])] if prefix else map(str, first["loc"]))
         more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise UserError(f"{path}: key `{key}`: {first['msg']}, got {first['input']!r}{more}.") from error
+        raise UserError(
+            f"{path}: key `{key}`: {first['msg']}, got {reprlib.repr(first['input'])}{more}."
+        ) from error
 
 
 def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:

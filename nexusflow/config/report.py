@@ -5,7 +5,7 @@ from __future__ import annotations
 from nexusflow.config.contexts import suite_contexts
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
-from nexusflow.config.workflow import FIGURES, TABLES, is_on_request
+from nexusflow.config.workflow import FIGURES, TABLES, VIDEOS, is_on_request
 from nexusflow.paper.report.outputs import Output
 from nexusflow.paper.report.page import ReportSource, write_report
 from nexusflow.paper.report.present import find_files
@@ -25,6 +25,7 @@ def write_report_page(configuration: Configuration, layout: Layout, seeds: list[
         UserError: for a malformed result file.
     """
     named = [(name, "csv") for name in TABLES] + [(name, "png") for name in FIGURES]
+    named += [(name, "gif") for name in VIDEOS]
     source = ReportSource(
         scale=layout.scale,
         description=configuration.scale.description,

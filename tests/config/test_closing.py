@@ -24,7 +24,7 @@ def test_by_name_nothing_is_asked_for(closing: Closing, tmp_path: Path) -> None:
     assert closing.report_inputs("smoke", False) == closing.claim_inputs("smoke", False) == []
     write_results(Path("results/smoke"))
     inputs = closing.report_inputs("smoke", False)
-    assert str(tmp_path.resolve() / "results/smoke/table2.csv") in inputs and len(inputs) == 16
+    assert str(tmp_path.resolve() / "results/smoke/table2.csv") in inputs and len(inputs) == 17
     assert all(Path(path).is_absolute() and Path(path).exists() for path in inputs)
 
 

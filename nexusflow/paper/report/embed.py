@@ -48,7 +48,7 @@ def embed_picture(path: Path) -> Picture:
     """Read a figure; one wider than the page is made smaller, which keeps its proportions.
 
     Args:
-        path: PNG file.
+        path: PNG file, or the GIF of a video, which stays as it is.
 
     Returns:
         The picture.
@@ -60,7 +60,7 @@ def embed_picture(path: Path) -> Picture:
     try:
         with Image.open(io.BytesIO(content)) as picture:
             width, height = picture.size
-            if width > _WIDEST:
+            if width > _WIDEST and path.suffix != ".gif":
                 height, width = round(height * _WIDEST / width), _WIDEST
                 small = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
                 buffer = io.BytesIO()
@@ -68,4 +68,5 @@ def embed_picture(path: Path) -> Picture:
                 content = buffer.getvalue()
     except (UnidentifiedImageError, OSError) as error:
         raise UserError(f"{path} is no picture ({error}); delete it and make it again.") from error
-    return Picture(data_uri(content, "image/png"), width, height)
+    kind = "image/gif" if path.suffix == ".gif" else "image/png"
+    return Picture(data_uri(content, kind), width, height)

@@ -39,13 +39,18 @@ class Output:
 
     Args:
         name: stem of its files.
-        ending: "csv" for tables, "png" for figures.
+        ending: "csv" for tables, "png" for figures, "gif" for videos.
         on_request: whether it is made when asked for by name only.
     """
 
     name: str
     ending: str
     on_request: bool = False
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a table, else a picture."""
+        return self.ending == "csv"
 
     @property
     def file(self) -> str:

@@ -102,7 +102,7 @@ def _source_line(frame: pd.DataFrame) -> str:
 
 
 def _tables(files: PresentFiles, source: ReportSource) -> list[TableSection]:
-    known = tuple(output.name for output in source.outputs if output.ending == "csv")
+    known = tuple(output.name for output in source.outputs if output.is_table)
     sections = []
     for name in order_of(files.tables, known):
         path, frame = files.tables[name], read_cells(files.tables[name])
@@ -119,7 +119,7 @@ def _tables(files: PresentFiles, source: ReportSource) -> list[TableSection]:
 
 
 def _figures(files: PresentFiles, source: ReportSource) -> list[FigureSection]:
-    known = tuple(output.name for output in source.outputs if output.ending == "png")
+    known = tuple(output.name for output in source.outputs if not output.is_table)
     sections = []
     for name in order_of(files.figures, (*known, *files.tables)):
         title, words = title_of(name, source.paper), load_captions().figures.get(name)
@@ -131,10 +131,10 @@ def _figures(files: PresentFiles, source: ReportSource) -> list[FigureSection]:
 def _missing(files: PresentFiles, source: ReportSource) -> list[Missing]:
     found = []
     for output in source.outputs:
-        there = files.tables if output.ending == "csv" else files.figures
+        there = files.tables if output.is_table else files.figures
         if output.name not in there:
             command = f"snakemake --cores all results/{source.scale}/{output.file}"
-            title, kind = title_of(output.name, source.paper), "table" if output.ending == "csv" else "figure"
+            title, kind = title_of(output.name, source.paper), "table" if output.is_table else "figure"
             title += "" if title.lower().startswith(kind) else f" ({kind})"
             found.append(Missing(title, command, output.on_request))
     if files.claims is None:
@@ -185,10 +185,13 @@ def render_report(files: PresentFiles, source: ReportSource) -> str:
         "tables": tables,
         "figures": figures,
         "missing": missing,
-        "known": {ending: sum(o.ending == ending for o in source.outputs) for ending in ("csv", "png")},
+        "known": {
+            "csv": sum(o.is_table for o in source.outputs),
+            "png": sum(not o.is_table for o in source.outputs),
+        },
         "absent": {
-            "csv": sum(o.ending == "csv" and o.name not in files.tables for o in source.outputs),
-            "png": sum(o.ending == "png" and o.name not in files.figures for o in source.outputs),
+            "csv": sum(o.is_table and o.name not in files.tables for o in source.outputs),
+            "png": sum(not o.is_table and o.name not in files.figures for o in source.outputs),
         },
         "claims": claims,
         "verdicts": count_verdicts(claims),

@@ -65,7 +65,7 @@ def find_files(base: Path) -> PresentFiles:
     return PresentFiles(
         tables=tables,
         notes={name: path for name, path in _by_name(base, ".md").items() if name in tables},
-        figures=_by_name(base, ".png"),
+        figures={**_by_name(base, ".png"), **_by_name(base, ".gif")},
         claims=claims if claims.exists() else None,
         claim_parts=parts if parts.exists() else None,
         provenance=tuple(provenance[key] for key in sorted(provenance)),

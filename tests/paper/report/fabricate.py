@@ -22,6 +22,7 @@ OUTPUTS = [
     Output("gap_sweep", "csv", on_request=True),
     Output("figure6", "png"),
     Output("collapse", "png"),
+    Output("video", "gif"),
 ]
 TABLE2 = (
     "id,method,group,run,region,status,n,seeds,AMOTA,AMOTA std,AMOTA paper,Lanes,Lanes std,Lanes paper,"
@@ -81,6 +82,8 @@ def write_results(base: Path) -> None:
     write_text(base / "tableB1.csv", TABLE_B1)
     Image.new("RGB", (2000, 500), "white").save(base / "figure6.png")
     Image.new("RGB", (60, 40), "red").save(base / "surprise.png")
+    frames = [Image.new("P", (30, 20), colour) for colour in (0, 1)]
+    frames[0].save(base / "video.gif", save_all=True, append_images=frames[1:], duration=500)
     about = source()
     write_claims(about.paper, ClaimFiles(), about.contexts, base)
     for suite, run, seed in (("nuscenes", "full", 0), ("nuscenes", "full", 1), ("nyuv2", "baseline", 0)):

@@ -45,7 +45,8 @@ def test_the_page_is_whole(results: Path) -> None:
     links = [target for target in page.targets if target.startswith("#")]
     assert {target[1:] for target in links} <= set(page.ids)
     assert all(target.startswith(("#", "data:")) for target in page.targets)
-    assert page.tags.count("script") == 2 and page.tags.count("img") == 3
+    assert page.tags.count("script") == 2 and page.tags.count("img") == 4
+    assert any(target.startswith("data:image/gif") for target in page.targets)
     for text in ("Table 2. nuScenes, S-Geo partition", "69.9 ± 0.2", "Full supervision", "c0dec0dec0de"):
         assert text in page.words
     for section in ("about", "claims", "tables", "figures", "curves", "runs", "cost", "missing"):
@@ -91,4 +92,4 @@ def test_without_any_result_the_page_says_how_to_make_them() -> None:
     page = Outline(render_report(PresentFiles(), source()))
     assert page.open == [] and page.tags.count("img") == 1
     commands = [line for line in page.words.splitlines() if "snakemake --cores all" in line]
-    assert len(commands) == 7
+    assert len(commands) == 8

@@ -14,10 +14,10 @@ def test_files_are_found_by_their_kind(results: Path) -> None:
     found = find_files(results)
     assert list(found.tables) == ["table2", "tableB1"]
     assert list(found.notes) == ["table2"]
-    assert list(found.figures) == ["figure6", "surprise"]
+    assert list(found.figures) == ["figure6", "surprise", "video"]
     assert found.claims == results / "claims.csv" and found.claim_parts == results / "claims_parts.csv"
     assert len(found.provenance) == len(found.logs) == len(found.benchmarks) == 3
-    assert len(found.paths) == len(set(found.paths)) == 16
+    assert len(found.paths) == len(set(found.paths)) == 17
     assert all(path.exists() for path in found.paths)
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
+
+from nexusflow.paper.published import published_cells
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGETS = [
@@ -31,6 +35,8 @@ TARGETS = [
     "results/smoke/lemma.csv",
     "results/smoke/partitions/nyuv2/rooms/clusters_sdn.gap.json",
 ]
+
+REGIONS = {"all": "overall", "boston": "boston", "singapore": "singapore"}
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,6 +94,58 @@ def test_table_four_comes_from_metrics_files(finished: Path) -> None:
         metrics = json.loads((finished / f"results/smoke/runs/nyuv2/{run}/seed0/metrics.json").read_text())
         for name in ("Seg IoU", "Depth aErr", "Norm mErr"):
             assert table.loc[row, name] == pytest.approx(metrics["metrics"]["overall"][name], rel=1e-5)
+
+
+def _derived(results: Path, suite: str, row: pd.Series, column: str) -> float:
+    """A cell of a table of methods, from the files of its run alone."""
+    values = []
+    for seed in map(int, str(row["seeds"]).split()):
+        if column in ("train seconds", "steps", "peak memory MiB"):
+            path = results / f"checkpoints/{suite}/{row['run']}/seed{seed}/provenance.json"
+            names = {"train seconds": "train_seconds", "peak memory MiB": "peak_memory_mib", "steps": "steps"}
+            values.append(json.loads(path.read_text())[names[column]])
+        else:
+            metrics = json.loads((results / f"runs/{suite}/{row['run']}/seed{seed}/metrics.json").read_text())
+            values.append(metrics["metrics"][REGIONS[row.get("region", "all")]][column.removesuffix(" std")])
+    return statistics.stdev(values) if column.endswith(" std") else statistics.fmean(values)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "suite", "least"), [("table2", "nuscenes", 150), ("table4", "nyuv2", 80)])
+def test_every_number_of_a_table_is_derived_from_its_files(
+    finished: Path, name: str, suite: str, least: int
+) -> None:
+    results = finished / "results" / "smoke"
+    table = pd.read_csv(results / f"{name}.csv")
+    known = {
+        "id",
+        "method",
+        "group",
+        "run",
+        "region",
+        "status",
+        "n",
+        "seeds",
+        "scale",
+        "data",
+        "inputs sha256",
+    }
+    rows = yaml.safe_load((finished / "config" / "paper.yaml").read_text())[name]["rows"]
+    papers = {row["id"]: row.get("paper") for row in rows}
+    derived = 0
+    for _, row in table.iterrows():
+        for column in table.columns.difference(
+            [*known, "inputs sha256", *(c for c in table if c.startswith("best "))]
+        ):
+            if column.endswith(" paper"):
+                region = row.get("region", "all")
+                label = papers.get(row["id"]) if region == "all" else None
+                cell = published_cells().get((name, str(label), column.removesuffix(" paper")))
+                assert pd.isna(row[column]) if cell is None else row[column] == cell.value
+            elif pd.notna(row[column]):
+                assert row[column] == pytest.approx(_derived(results, suite, row, column), rel=1e-4), column
+                derived += 1
+    assert derived >= least
 
 
 @pytest.mark.slow

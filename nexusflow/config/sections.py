@@ -8,6 +8,7 @@ from typing import Any
 
 from nexusflow.config.bindings.registry import binding_of
 from nexusflow.config.load import Configuration
+from nexusflow.config.paper_runs import runs_behind
 
 __all__ = ["paper_section", "section"]
 
@@ -24,12 +25,23 @@ def section(config: Configuration, verb: str, values: Mapping[str, str]) -> str:
         Canonical JSON.
     """
     if verb == "train":
-        # Life-cycle thresholds act at test time only.
-        run = config.resolve(values["suite"], values["run"])
-        content = run.model_dump(mode="json", exclude={"model": {"thresholds"}})
+        content = _training(config, values["suite"], values["run"])
+    elif verb == "cost":
+        suite = config.suite(values["suite"])
+        content = suite.model_dump(mode="json", include={"cost_rounds", "cost_steps"})
+        for item in runs_behind(config.paper, "table5"):
+            if item.suite == values["suite"] and not config.row(item.suite, item.run).is_declared_only:
+                content[item.run] = _training(config, item.suite, item.run)
     else:
         content = binding_of(values["suite"]).settings(config, verb, dict(values))
     return json.dumps(content, sort_keys=True)
+
+
+def _training(config: Configuration, suite: str, run: str) -> dict[str, Any]:
+    """What a run's training reads."""
+    # Life-cycle thresholds act at test time only; how often progress is saved changes no result.
+    left_out = {"model": {"thresholds": True}, "training": {"checkpoint_every": True}}
+    return config.resolve(suite, run).model_dump(mode="json", exclude=left_out)
 
 
 def paper_section(config: Configuration, output: str) -> str:

@@ -74,7 +74,9 @@ class NuScenesBinding(SuiteBinding):
             return self.feature_settings(config, values["run"])
         if verb == "outline":
             return self.outline_settings(config, values["run"])
-        return {"version": section.version, "evaluation": section.evaluation.model_dump(mode="json")}
+        # The number of processes changes no score.
+        evaluation = section.evaluation.model_dump(mode="json", exclude={"workers"})
+        return {"version": section.version, "evaluation": evaluation}
 
     def _run(self, config: Configuration, run: str) -> NuScenesRun:
         resolved = config.resolve(self.name, run)

@@ -15,7 +15,15 @@ from typing import Any
 import pandas as pd
 
 from nexusflow.core.files import sha256_json, write_text
-from nexusflow.paper.claims_config import Claim, ClaimsConfig, EqualClaim, OrderClaim, StaysClaim, load_claims
+from nexusflow.paper.claims_config import (
+    Claim,
+    ClaimsConfig,
+    EqualClaim,
+    FeaturesClaim,
+    OrderClaim,
+    StaysClaim,
+    load_claims,
+)
 from nexusflow.paper.claims_printed import contradiction, printed_cell, printed_effect, printed_numbers
 from nexusflow.paper.claims_statistics import VERDICTS, Effect, Verdict, combine, judge, measure
 from nexusflow.paper.claims_values import (
@@ -24,6 +32,7 @@ from nexusflow.paper.claims_values import (
     RunKey,
     RunValues,
     first_and_last,
+    read_analysis,
     read_mmd,
     read_values,
     runs_of_labels,
@@ -66,8 +75,20 @@ class _Ours:
         self.logs_read |= set(start.hashes)
         return start, end
 
+    def features(self, claim: FeaturesClaim, label: str) -> RunValues:
+        """What an analysis measured of a run; empty where it did not."""
+        if claim.suite not in self.contexts:
+            return RunValues()
+        run = claim.order[label]
+        paths = self.files.features.get((claim.analysis, claim.suite, run), {})
+        values = read_analysis(paths, claim, run, self.contexts[claim.suite].scale)
+        self.logs_read |= set(values.hashes)
+        return values
+
     def data(self, claim: Claim) -> str:
         """Data of the runs behind a claim; empty where the printed words alone are judged."""
+        if isinstance(claim, FeaturesClaim):
+            return self.contexts[claim.suite].data if claim.suite in self.contexts else ""
         if not isinstance(claim, OrderClaim | EqualClaim | StaysClaim):
             return ""
         block = None if isinstance(claim, StaysClaim) else claim.block
@@ -131,6 +152,11 @@ def _parts(claim: Claim, ours: _Ours, confidence: float) -> list[dict[str, Any]]
                     high = math.log1p(claim.tolerance[metric]) if ratio else claim.tolerance[metric]
                     low = -high
                 found.append(_part(metric, first, second, effect, low, high))
+    elif isinstance(claim, FeaturesClaim):
+        for first, second in claim.pairs:
+            left, right = (ours.features(claim, label).of(claim.value) for label in (first, second))
+            effect = measure(left, right, True, confidence=confidence)
+            found.append(_part(claim.value.replace("_", " "), first, second, effect, 0.0, math.inf))
     elif isinstance(claim, StaysClaim):
         start, end = ours.ends(claim)
         effect = measure(end.of(claim.column), start.of(claim.column), True, True, confidence)
@@ -148,6 +174,8 @@ def _tolerance(claim: Claim, confidence: float) -> str:
     if isinstance(claim, EqualClaim):
         limits = ", ".join(f"{name} ±{value:g}" for name, value in claim.tolerance.items())
         return f"{confidence:.0%} interval of the paired {claim.effect} within {limits}"
+    if isinstance(claim, FeaturesClaim):
+        return f"{confidence:.0%} interval of the paired difference above zero, in every comparison"
     if isinstance(claim, StaysClaim):
         return f"{confidence:.0%} interval of last over first value above {claim.share:g}"
     return ""

@@ -18,6 +18,7 @@ __all__ = [
     "Claim",
     "ClaimsConfig",
     "EqualClaim",
+    "FeaturesClaim",
     "OrderClaim",
     "PrintedRow",
     "StatedNumber",
@@ -138,6 +139,25 @@ class ArgumentClaim(_Claim):
     reason: str = Field(min_length=1, description="Why it cannot be.")
 
 
+class FeaturesClaim(_Claim):
+    """An analysis of features gives the first run a larger value than each of the others."""
+
+    test: Literal["features"]
+    suite: Literal["nuscenes", "nyuv2"] = Field(description="Suite of the runs.")
+    analysis: Literal["embedding", "spectrum"] = Field(description="Analysis that measures the value.")
+    features: Literal["h", "embedding", "latent"] = Field(description="Features.")
+    value: Literal["mixing", "effective_rank"] = Field(
+        description="Share of another task's points among a point's neighbours; effective rank of all tasks."
+    )
+    order: dict[str, str] = Field(min_length=2, description="Label → run, the larger value first.")
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Labels of every comparison."""
+        first, *others = self.order
+        return [(first, other) for other in others]
+
+
 class UntestedClaim(_Claim):
     """A claim that no result file can decide yet."""
 
@@ -146,7 +166,14 @@ class UntestedClaim(_Claim):
 
 
 Claim = Annotated[
-    OrderClaim | EqualClaim | AgreeClaim | BoundClaim | StaysClaim | ArgumentClaim | UntestedClaim,
+    OrderClaim
+    | EqualClaim
+    | AgreeClaim
+    | BoundClaim
+    | StaysClaim
+    | FeaturesClaim
+    | ArgumentClaim
+    | UntestedClaim,
     Field(discriminator="test"),
 ]
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import read_json, sha256_file
-from nexusflow.paper.claims_config import ClaimsConfig, MMDReading
+from nexusflow.paper.claims_config import ClaimsConfig, FeaturesClaim, MMDReading
 from nexusflow.paper.config import PaperConfig, TableConfig
 from nexusflow.paper.metrics import RunMetrics, load_run
 from nexusflow.paper.rows import TableContext
@@ -20,6 +21,7 @@ __all__ = [
     "RunKey",
     "RunValues",
     "first_and_last",
+    "read_analysis",
     "read_mmd",
     "read_values",
     "runs_of_labels",
@@ -42,11 +44,13 @@ class ClaimFiles:
         metrics: suite and run → one metrics.json per seed.
         logs: suite and run → seed → log.csv.
         mmd: suite and run → seed → result of `nexusflow analyse mmd`.
+        features: analysis, suite and run → seed → result of `nexusflow analyse {analysis}`.
     """
 
     metrics: Mapping[RunKey, Sequence[Path]] = field(default_factory=dict)
     logs: Mapping[RunKey, Mapping[int, Path]] = field(default_factory=dict)
     mmd: Mapping[RunKey, Mapping[int, Path]] = field(default_factory=dict)
+    features: Mapping[tuple[str, str, str], Mapping[int, Path]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -151,15 +155,44 @@ def read_mmd(paths: Mapping[int, Path], key: RunKey, scale: str, reading: MMDRea
     """
     found: dict[int, float] = {}
     for seed, path in paths.items():
-        content = read_json(path)
-        wanted = {"scale": scale, "suite": key[0], "run": key[1], "seed": seed}
-        for name, value in wanted.items():
-            if content.get(name) != value:
-                raise UserError(f"{path}: key '{name}' must be {value}; analyse the run again.")
-        for entry in content["readings"]:
+        for entry in _analysis(path, key, scale, seed)["readings"]:
             if all(entry[name] == value for name, value in reading.model_dump().items()):
                 found[seed] = float(entry["mmd2"])
     return RunValues({"MMD": found}, tuple(sha256_file(path) for path in paths.values()))
+
+
+def read_analysis(paths: Mapping[int, Path], claim: FeaturesClaim, run: str, scale: str) -> RunValues:
+    """Read what a claim about features compares.
+
+    Args:
+        paths: seed → result of the claim's analysis.
+        claim: names features and value.
+        run: run that every file must be of.
+        scale: scale that every file must carry.
+
+    Returns:
+        The value under its name in the claim.
+
+    Raises:
+        UserError: naming the file and key if a file is of another run, scale or seed.
+    """
+    found: dict[int, float] = {}
+    for seed, path in paths.items():
+        content = _analysis(path, (claim.suite, run), scale, seed)
+        if claim.analysis == "embedding":
+            found[seed] = float(content["pictures"][claim.features][claim.value])
+        else:
+            found[seed] = float(content["spectra"][claim.features]["all"][claim.value])
+    return RunValues({claim.value: found}, tuple(sha256_file(path) for path in paths.values()))
+
+
+def _analysis(path: Path, key: RunKey, scale: str, seed: int) -> dict[str, Any]:
+    content = read_json(path)
+    assert isinstance(content, dict)
+    for name, value in {"scale": scale, "suite": key[0], "run": key[1], "seed": seed}.items():
+        if content.get(name) != value:
+            raise UserError(f"{path}: key '{name}' must be {value}; analyse the run again.")
+    return content
 
 
 def first_and_last(paths: Mapping[int, Path], column: str) -> tuple[RunValues, RunValues]:

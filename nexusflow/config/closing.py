@@ -40,7 +40,8 @@ class Closing:
         if not with_all or scale != self.pipeline.main.scale_name:
             return []
         files = [file for stage in _STAGES for file in self.pipeline.stage_files(stage)]
-        files += self.pipeline.analysis_files("table1", scale)
+        for output in ("table1", "figure3", "figure5"):
+            files += self.pipeline.analysis_files(output, scale)
         return files + [file for suite in BINDINGS for file in self.pipeline.stage_metrics(suite)]
 
     def claim_inputs(self, scale: str, with_all: bool) -> list[str]:

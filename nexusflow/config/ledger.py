@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
-from nexusflow.paper.claims_config import StaysClaim, load_claims
-from nexusflow.paper.claims_values import ClaimFiles, LabelKey, RunKey, runs_of_labels
+from nexusflow.paper.claims_config import FeaturesClaim, StaysClaim, load_claims
+from nexusflow.paper.claims_values import ClaimFiles, RunKey, runs_of_labels
 
 __all__ = ["claim_files", "claim_paths", "claim_settings"]
 
@@ -45,21 +45,28 @@ def claim_files(
             logs[suite, run] = {
                 seed: path for seed, path in found.items() if path.exists() or str(path) in expected
             }
-    return ClaimFiles(metrics, logs, _mmd_files(runs, layout, seeds, expected))
+    features = {
+        (claim.analysis, claim.suite, run): _analyses(
+            layout, claim.analysis, (claim.suite, run), seeds, expected
+        )
+        for claim in declared.claims
+        if isinstance(claim, FeaturesClaim)
+        for run in claim.order.values()
+    }
+    mmd = {
+        key: _analyses(layout, "mmd", key, seeds, expected)
+        for (table, _, _), key in runs.items()
+        if table == "table1"
+    }
+    return ClaimFiles(metrics, logs, mmd, features)
 
 
-def _mmd_files(
-    runs: Mapping[LabelKey, RunKey], layout: Layout, seeds: Sequence[int], expected: Collection[str]
-) -> dict[RunKey, dict[int, Path]]:
-    """Analyses of the runs of Table 1."""
-    found: dict[RunKey, dict[int, Path]] = {}
-    for (table, _, _), (suite, run) in runs.items():
-        if table == "table1":
-            paths = {seed: layout.analysis("mmd", suite, run, seed) for seed in seeds}
-            found[suite, run] = {
-                seed: path for seed, path in paths.items() if path.exists() or str(path) in expected
-            }
-    return found
+def _analyses(
+    layout: Layout, kind: str, key: RunKey, seeds: Sequence[int], expected: Collection[str]
+) -> dict[int, Path]:
+    """Analyses of a run that are there or are being made."""
+    paths = {seed: layout.analysis(kind, *key, seed) for seed in seeds}
+    return {seed: path for seed, path in paths.items() if path.exists() or str(path) in expected}
 
 
 def claim_paths(
@@ -78,9 +85,8 @@ def claim_paths(
     """
     files = claim_files(configuration, layout, seeds, expected)
     metrics = [path for paths in files.metrics.values() for path in paths]
-    further = [
-        path for found in (files.logs, files.mmd) for by_seed in found.values() for path in by_seed.values()
-    ]
+    by_seed = [*files.logs.values(), *files.mmd.values(), *files.features.values()]
+    further = [path for paths in by_seed for path in paths.values()]
     return [str(path) for path in (*metrics, *further)]
 
 

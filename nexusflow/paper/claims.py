@@ -154,8 +154,8 @@ def _parts(claim: Claim, ours: _Ours, confidence: float) -> list[dict[str, Any]]
                 found.append(_part(metric, first, second, effect, low, high))
     elif isinstance(claim, FeaturesClaim):
         for first, second in claim.pairs:
-            left, right = (ours.features(claim, label).of(claim.value) for label in (first, second))
-            effect = measure(left, right, True, confidence=confidence)
+            more, less = (ours.features(claim, label).of(claim.value) for label in (first, second))
+            effect = measure(more, less, True, confidence=confidence)
             found.append(_part(claim.value.replace("_", " "), first, second, effect, 0.0, math.inf))
     elif isinstance(claim, StaysClaim):
         start, end = ours.ends(claim)

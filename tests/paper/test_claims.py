@@ -105,6 +105,23 @@ def test_the_distance_of_the_tasks_is_judged_by_the_declared_reading(
         _ledger(paper, ClaimFiles(mmd=swapped))
 
 
+def test_mixing_is_judged_by_the_analyses(paper: PaperConfig, tmp_path: Path) -> None:
+    mixing = {"nexusflow_two_stage": 0.4, "baseline": 0.1, "mtpsl": 0.1, "jtr": 0.1}
+    files = {}
+    for run, value in mixing.items():
+        paths = {seed: tmp_path / run / f"seed{seed}.json" for seed in (0, 1, 2)}
+        for seed, path in paths.items():
+            head = {"scale": "smoke", "suite": "nuscenes", "run": run, "seed": seed}
+            # Not the same step for every run, or the interval would have no width.
+            noise = 0.01 * seed * (run == "baseline")
+            write_json(path, {**head, "pictures": {"latent": {"mixing": value + noise}}})
+        files["embedding", "nuscenes", run] = paths
+    row = _ledger(paper, ClaimFiles(features=files)).loc["tsne"]
+    assert row["verdict"] == "reproduced" and row["seeds"] == 3 and "mixing" in row["ours"]
+    del files["embedding", "nuscenes", "jtr"]
+    assert _ledger(paper, ClaimFiles(features=files)).loc["tsne", "verdict"] != "reproduced"
+
+
 def test_files_are_written(paper: PaperConfig, tmp_path: Path) -> None:
     write_claims(paper, ClaimFiles(), CONTEXTS, tmp_path)
     assert set(pd.read_csv(tmp_path / "claims.csv")["verdict"]) <= set(VERDICTS)

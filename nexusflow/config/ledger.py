@@ -45,7 +45,7 @@ def claim_files(
             logs[suite, run] = {
                 seed: path for seed, path in found.items() if path.exists() or str(path) in expected
             }
-    features = {
+    features: dict[tuple[str, str, str], dict[int, Path]] = {
         (claim.analysis, claim.suite, run): _analyses(
             layout, claim.analysis, (claim.suite, run), seeds, expected
         )

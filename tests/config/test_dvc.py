@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from nexusflow.config.bindings.registry import BINDINGS
+from nexusflow.config.closing import Closing
 from nexusflow.config.workflow import Pipeline
 
 ROOT = Path(__file__).parents[2]
@@ -33,3 +34,23 @@ def test_every_stage_calls_its_rule(stages: dict) -> None:
     for stage, content in stages.items():
         name = content["cmd"].split()[-1]
         assert f"rule {name}:" in rules, stage
+
+
+def test_the_last_stage_keeps_every_table_and_figure(stages: dict) -> None:
+    pipeline = Pipeline({"scale": "embedded", "seeds": [0]}, ROOT / "config")
+    outs = {name for out in stages["paper"]["outs"] for name in out}
+    assert outs == {f"results/{name}" for name in (*pipeline.targets, *Closing.names)}
+
+
+def test_metrics_and_plots_are_of_files_that_stages_keep(stages: dict) -> None:
+    content = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    kept = {name for stage in stages.values() for out in stage.get("outs", []) for name in out}
+    plots = [plot if isinstance(plot, str) else next(iter(plot.values())) for plot in content["plots"]]
+    files = [
+        *content["metrics"],
+        *(name for plot in plots if not isinstance(plot, str) for name in plot["y"]),
+    ]
+    files += [plot for plot in plots if isinstance(plot, str)]
+    assert len(files) > 10
+    for file in files:
+        assert any(file == name or file.startswith(f"{name}/") for name in kept), file

@@ -257,6 +257,30 @@ def snapshot(
     write_snapshot(layout.base, provenance, into)
 
 
+@app.command()
+def seal(scale: Scale = None) -> None:
+    """Keep Snakemake's records with the results, so that `restore` can tell what they were made with."""
+    from nexusflow.config.records import seal_results
+
+    _, layout = _load(scale)
+    print(f"{seal_results(Path(), layout.scale)} files recorded in {layout.base / 'records.json'}")
+
+
+@app.command()
+def restore(
+    scale: Scale = None,
+    remote: Annotated[str | None, typer.Option(help="DVC remote (default: DVC's own default)")] = None,
+    pull: Annotated[bool, typer.Option(help="fetch with `dvc pull` first")] = True,
+) -> None:
+    """Fetch results made elsewhere, check them, and give Snakemake the records of how they were made."""
+    from nexusflow.config.records import pull_results, restore_results
+
+    _, layout = _load(scale)
+    if pull:
+        pull_results(Path(), remote)
+    print(f"{restore_results(Path(), layout.scale)} files restored; `snakemake -n` says what is out of date")
+
+
 def main() -> None:
     """Run the command line; mistakes in input end with one sentence and exit code 1, Ctrl-C with 130."""
     try:

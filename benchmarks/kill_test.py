@@ -99,7 +99,7 @@ def main() -> None:
     try:
         prepare(results, arguments.suite)
         seconds = 0.0
-        # The first call of all also compiles and fills caches; the second one tells how long a training takes.
+        # The first call of all also compiles and fills caches; the second one tells how long one takes.
         for _ in range(2):
             shutil.rmtree(folder, ignore_errors=True)
             start = time.perf_counter()

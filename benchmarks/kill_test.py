@@ -42,8 +42,13 @@ def train(results: str, suite: str) -> None:
     train_from_configuration(load_configuration(Path("config"), "smoke"), layout, suite, RUNS[suite], 0)
 
 
-def prepare(results: Path, suite: str) -> None:
-    """Make the world, the decoded data and the partition that the run reads."""
+def prepare(results: Path, suite: str, ready: Path | None) -> None:
+    """Make the world, the decoded data and the partition that the run reads, or link those that are there."""
+    if ready is not None:
+        for part in ("cache", "partitions"):
+            (results / "smoke").mkdir(parents=True, exist_ok=True)
+            (results / "smoke" / part).symlink_to((ready / "smoke" / part).resolve())
+        return
     configuration, layout, binding = (
         load_configuration(ROOT / "config", "smoke"),
         Layout("smoke", results),
@@ -90,6 +95,7 @@ def main() -> None:
     )
     parser.add_argument("--kills", type=int, default=10, help="number of kills")
     parser.add_argument("--suite", choices=sorted(RUNS), default="nuscenes", help="suite")
+    parser.add_argument("--data", type=Path, help="results folder with the smoke data (default: made anew)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
     arguments = parser.parse_args()
     random.seed(arguments.seed)
@@ -97,7 +103,7 @@ def main() -> None:
     results = Path(tempfile.mkdtemp(prefix="kill_test_"))
     folder = Layout("smoke", results).checkpoint(arguments.suite, RUNS[arguments.suite], 0)
     try:
-        prepare(results, arguments.suite)
+        prepare(results, arguments.suite, arguments.data)
         seconds = 0.0
         # The first call of all also compiles and fills caches; the second one tells how long one takes.
         for _ in range(2):

@@ -258,6 +258,22 @@ def snapshot(
     write_snapshot(layout.base, provenance, into)
 
 
+@app.command()
+def doctor(
+    scale: Annotated[
+        str | None, typer.Option(help="scale (default: every scale of which there are results)")
+    ] = None,
+) -> None:
+    """Check environment, data, results and what a kill left behind; exit code 1 if something must be done."""
+    from nexusflow.config.doctor.examine import examine
+    from nexusflow.config.doctor.findings import must_act, show
+
+    findings = examine(Folder, scale)
+    show(findings)
+    if must_act(findings):
+        raise SystemExit(1)
+
+
 def _say_interrupted() -> None:
     """Say how to go on, unless Ctrl-C has ended the reader of our output, such as `tee`, as well."""
     try:

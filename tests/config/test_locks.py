@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,19 +76,20 @@ def start(project: Path) -> subprocess.Popen[str]:
 
 def test_after_a_kill_the_same_command_finishes(tmp_path: Path) -> None:
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
-    profile = tmp_path / "workflow" / "profiles" / "default" / "config.yaml"
-    profile.parent.mkdir(parents=True)
-    profile.write_bytes((ROOT / "workflow/profiles/default/config.yaml").read_bytes())
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
     (tmp_path / "wait").touch()
     first = start(tmp_path)
-    deadline = time.monotonic() + 300
-    while not (tmp_path / "slow.txt").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    # While it lives, nobody else may make the same file.
-    second = start(tmp_path)
-    assert "cannot be locked" in second.communicate()[0] and second.returncode != 0
-    os.killpg(first.pid, signal.SIGKILL)
-    first.communicate()
+    try:
+        deadline = time.monotonic() + 300
+        while not (tmp_path / "slow.txt").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        # While it lives, nobody else may make the same file.
+        second = start(tmp_path)
+        said = second.communicate()[0]
+        assert "cannot be locked" in said and second.returncode != 0, said
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.communicate()
     assert (tmp_path / "slow.txt").read_text() == "half\n"
     assert list((tmp_path / ".snakemake" / "locks").iterdir()), "the kill must have left a lock"
     (tmp_path / "wait").unlink()

@@ -5,6 +5,7 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 from nexusflow.config.closing import Closing
+from nexusflow.config.locks import release_stale_locks
 from nexusflow.config.workflow import Pipeline
 
 min_version("9.0")
@@ -16,6 +17,8 @@ configfile: "config/config.yaml"
 report: "workflow/report/workflow.rst"
 
 
+# After a kill the same command goes on; nobody has to unlock anything.
+release_stale_locks()
 pipeline = Pipeline(config, Path("config"))
 published = pipeline.main
 closing = Closing(pipeline)

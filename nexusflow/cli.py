@@ -6,6 +6,7 @@ Imports of a verb happen inside it, so that `--help` and the planning of the wor
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -281,8 +282,35 @@ def restore(
     print(f"{restore_results(Path(), layout.scale)} files restored; `snakemake -n` says what is out of date")
 
 
+@app.command()
+def doctor(
+    scale: Annotated[
+        str | None, typer.Option(help="scale (default: every scale of which there are results)")
+    ] = None,
+) -> None:
+    """Check environment, data, results and what a kill left behind; exit code 1 if something must be done."""
+    from nexusflow.config.doctor.examine import examine
+    from nexusflow.config.doctor.findings import must_act, show
+
+    findings = examine(Folder, scale)
+    show(findings)
+    if must_act(findings):
+        raise SystemExit(1)
+
+
+def _say_interrupted() -> None:
+    """Say how to go on, unless Ctrl-C has ended the reader of our output, such as `tee`, as well."""
+    try:
+        print("interrupted; the same command goes on where this one stopped", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        # What is still buffered would be written once more at exit, and change the exit code.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, sys.stderr.fileno())
+
+
 def main() -> None:
-    """Run the command line; mistakes in input end with one sentence and exit code 1, Ctrl-C with 130."""
+    """Run the command line; a mistake ends with a sentence and code 1, Ctrl-C with 130, SIGTERM with 143."""
     try:
         app(standalone_mode=False)
     except UserError as error:
@@ -290,9 +318,9 @@ def main() -> None:
         raise SystemExit(1) from None
     except typer.Exit as stop:
         raise SystemExit(stop.exit_code) from None
-    except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
-        raise SystemExit(130) from None
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        _say_interrupted()
+        raise SystemExit(128 + getattr(stop, "signum", signal.SIGINT)) from None
     except Exception as error:
         show = getattr(error, "show", None)
         if show is None:

@@ -28,6 +28,7 @@ def test_help_names_every_verb() -> None:
         "table",
         "outline",
         "report",
+        "doctor",
     )
     assert all(verb in text for verb in verbs)
 

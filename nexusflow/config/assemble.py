@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nexusflow.config.bindings.registry import binding_of
 from nexusflow.config.fingerprint import code_fingerprint
@@ -15,15 +15,33 @@ from nexusflow.config.sections import section
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import read_json, sha256_file, sha256_json, write_json
 
+if TYPE_CHECKING:
+    from nexusflow.training.run import RunIdentity
+
 __all__ = [
     "evaluate_from_configuration",
     "predict_from_configuration",
     "qualitative_from_configuration",
+    "run_identity",
     "train_from_configuration",
 ]
 
 
-def _identity(configuration: Configuration, layout: Layout, run: ResolvedRun, seed: int) -> Any:
+def run_identity(configuration: Configuration, layout: Layout, run: ResolvedRun, seed: int) -> RunIdentity:
+    """Put together what names a run and everything it depends on.
+
+    Args:
+        configuration: configuration of the scale.
+        layout: where files lie.
+        run: the run.
+        seed: the run's seed.
+
+    Returns:
+        The identity.
+
+    Raises:
+        UserError: if the run's data is missing.
+    """
     from nexusflow.training.run import RunIdentity
 
     values = {"suite": run.suite, "run": run.run, "seed": str(seed), "scale": configuration.scale_name}
@@ -63,7 +81,7 @@ def train_from_configuration(
 
     built = binding_of(suite).make_suite(configuration, layout, run, seed)
     initial = layout.checkpoint(suite, resolved.init, seed) / "model.safetensors" if resolved.init else None
-    identity = _identity(configuration, layout, resolved, seed)
+    identity = run_identity(configuration, layout, resolved, seed)
     output = layout.checkpoint(suite, run, seed)
     train_run(identity, built, resolved.method, resolved.training, output, initial)
 

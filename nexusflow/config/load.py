@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         content = read_yaml(path)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; restore it from the repository.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); correct its rights.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # A date or a number that looks like one but is none is a ValueError.
         place = getattr(error, "problem_mark", None)
         line = f" at line {place.line + 1}" if place else ""
         raise UserError(f"{path} is not valid YAML{line}; correct it.") from error
@@ -53,9 +57,8 @@ def _validate(model: type[Model], content: Any, path: Path, prefix: str = "") ->
         first = error.errors()[0]
         key = ".".join([prefix, *map(str, first["loc"])] if prefix else map(str, first["loc"]))
         more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise UserError(
-            f"{path}: key `{key}`: {first['msg']}, got {reprlib.repr(first['input'])}{more}."
-        ) from error
+        key, got = " ".join(key.split()), reprlib.repr(first["input"])
+        raise UserError(f"{path}: key `{key}`: {first['msg']}, got {got}{more}.") from error
 
 
 def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
@@ -288,17 +291,26 @@ def load_configuration(folder: Path, scale: str | None = None) -> Configuration:
     """
     main = _validate(MainConfig, _read_yaml(folder / "config.yaml"), folder / "config.yaml")
     name = scale or main.scale
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise UserError(
+            f"{folder / 'scales'}: scale `{name}`: small letters, digits and _ are wanted; rename the file."
+        )
     scale_path = folder / "scales" / f"{name}.yaml"
     if not scale_path.exists():
         known = ", ".join(sorted(path.stem for path in (folder / "scales").glob("*.yaml")))
         raise UserError(f"There is no scale `{name}` ({scale_path} is missing); choose one of {known}.")
     runs_path = folder / "experiments.yaml"
     tables = _read_yaml(runs_path)
-    unknown = sorted(set(tables) - set(RESOLVED_RUNS))
+    unknown = sorted(map(str, set(tables) - set(RESOLVED_RUNS)))
     if unknown:
         raise UserError(
             f"{runs_path}: key `{unknown[0]}` is no suite; the suites are {', '.join(RESOLVED_RUNS)}."
         )
+    for suite, rows in tables.items():
+        if not isinstance(rows, dict):
+            raise UserError(
+                f"{runs_path}: key `{suite}` must be a mapping of runs, got {reprlib.repr(rows)}."
+            )
     runs = {
         suite: {run: _validate(RunConfig, row, runs_path, f"{suite}.{run}") for run, row in rows.items()}
         for suite, rows in tables.items()

@@ -1,14 +1,12 @@
-"""Resume state and published weights, both as safetensors files whose header names the run."""
+"""Weights and other tensors as safetensors files whose header names the run."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -16,29 +14,27 @@ from torch import Tensor, nn
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import atomic_path
 
-__all__ = ["ResumeState", "load_resume", "load_weights", "read_tensors", "save_resume", "save_weights"]
+__all__ = ["load_weights", "read_tensors", "save_weights", "write_tensors"]
 
 
-@dataclass
-class ResumeState:
-    """What an interrupted run needs in order to end as if it had never been interrupted.
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Write tensors and a header into one safetensors file, atomically.
 
-    Attributes:
-        step: steps done.
-        rows: rows of the log so far.
-        seconds: seconds trained so far.
+    Args:
+        path: destination file.
+        tensors: tensors by name.
+        header: plain data.
+
+    Raises:
+        UserError: if the disk is full or the folder cannot be written; `path` is then as it was.
     """
-
-    step: int
-    rows: list[dict[str, float]]
-    seconds: float
-
-
-def _save(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON header into one safetensors file, atomically."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(plain, temporary, metadata={"nexusflow": json.dumps(header, sort_keys=True)})
+        try:
+            save_file(plain, temporary, metadata={"nexusflow": json.dumps(header, sort_keys=True)})
+        except SafetensorError as error:
+            # The library reports a full disk as an error of its own.
+            raise OSError(None, str(error)) from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -73,7 +69,7 @@ def save_weights(path: Path, model: nn.Module, header: Mapping[str, Any]) -> Non
         model: the model.
         header: run, seed and architecture hash, checked on loading.
     """
-    _save(path, model.state_dict(), header)
+    write_tensors(path, model.state_dict(), header)
 
 
 def load_weights(path: Path, model: nn.Module, architecture: str) -> dict[str, Any]:
@@ -101,75 +97,3 @@ def load_weights(path: Path, model: nn.Module, architecture: str) -> dict[str, A
     except RuntimeError as error:
         raise UserError(f"{path} does not fit the model: {str(error).splitlines()[0]}") from error
     return header
-
-
-def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    state = optimizer.state_dict()["state"]
-    return {
-        f"optimizer/{index}/{name}": value for index, slots in state.items() for name, value in slots.items()
-    }
-
-
-def save_resume(
-    path: Path,
-    modules: Mapping[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
-    state: ResumeState,
-    fingerprint: str,
-) -> None:
-    """Save the resume state of a run.
-
-    Args:
-        path: destination file.
-        modules: every module with weights of its own, by name.
-        optimizer: AdamW over those modules.
-        state: progress and log.
-        fingerprint: hash of everything the run depends on; another one is not resumed.
-    """
-    tensors = {
-        f"{part}/{name}": value
-        for part, module in modules.items()
-        for name, value in module.state_dict().items()
-    }
-    tensors |= _flatten_optimizer(optimizer)
-    tensors["rng"] = torch.get_rng_state()
-    header = {"fingerprint": fingerprint, "step": state.step, "rows": state.rows, "seconds": state.seconds}
-    _save(path, tensors, header)
-
-
-def load_resume(
-    path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, fingerprint: str
-) -> ResumeState | None:
-    """Load the resume state of the same run, if there is one.
-
-    Args:
-        path: file written by `save_resume`; may be missing.
-        modules: the modules to fill, as they were saved.
-        optimizer: the optimiser to fill.
-        fingerprint: hash of everything the run depends on.
-
-    Returns:
-        Progress and log, or None when there is nothing of this very run to go on from.
-    """
-    if not path.exists():
-        return None
-    try:
-        tensors, header = read_tensors(path)
-    except UserError:
-        return None
-    if header.get("fingerprint") != fingerprint:
-        return None
-    for part, module in modules.items():
-        prefix = f"{part}/"
-        module.load_state_dict(
-            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        )
-    slots: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimizer/"):
-            _, index, name = key.split("/")
-            slots.setdefault(int(index), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": slots, "param_groups": groups})
-    torch.set_rng_state(tensors["rng"])
-    return ResumeState(step=header["step"], rows=header["rows"], seconds=header["seconds"])

@@ -21,6 +21,7 @@ from nexusflow.suites.base import Suite
 from nexusflow.training.config import TrainingConfig
 from nexusflow.training.determinism import make_deterministic
 from nexusflow.training.loop import Trainer, peak_memory_mib
+from nexusflow.training.resume import ResumeFiles
 
 __all__ = ["StepCost", "measure_costs"]
 
@@ -74,7 +75,7 @@ def _serve(connection: Connection, build: Builder, run: str) -> None:
         idle = _idle_memory_mib()
         suite, method, config = build(run)
         make_deterministic(0, config.threads)
-        trainer = Trainer(suite, method, config, 0, Path("unused"), "")
+        trainer = Trainer(suite, method, config, 0, ResumeFiles(Path("unused"), ""))
         suite.model.train()
         method.train()
         done = 0

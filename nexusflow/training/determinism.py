@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-__all__ = ["make_deterministic", "resolve_precision"]
+__all__ = ["make_deterministic", "random_state", "resolve_precision", "restore_random_state"]
 
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16")
 
@@ -27,6 +30,40 @@ def make_deterministic(seed: int, threads: int) -> None:
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     # Nothing here reads memory it has not written, and filling every new tensor takes time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Take the state of every random generator of the process.
+
+    Returns:
+        States of torch's generators as byte tensors, and those of Python and NumPy as plain data.
+    """
+    tensors = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors |= {f"cuda{index}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002 - the generator that third-party code draws from
+    version, numbers, gauss = random.getstate()
+    plain = {"numpy": [name, np.asarray(keys).tolist(), *rest], "python": [version, list(numbers), gauss]}
+    return tensors, plain
+
+
+def restore_random_state(tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+    """Put every random generator back to where it was.
+
+    Args:
+        tensors: states of torch's generators, of `random_state`.
+        plain: states of the generators of Python and NumPy, of `random_state`.
+    """
+    torch.set_rng_state(tensors["cpu"])
+    # A run may go on where there are other devices; it then ends with other rounding anyway.
+    devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for index in range(devices):
+        if f"cuda{index}" in tensors:
+            torch.cuda.set_rng_state(tensors[f"cuda{index}"], index)
+    name, keys, *rest = plain["numpy"]
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
+    version, numbers, gauss = plain["python"]
+    random.setstate((version, tuple(numbers), gauss))
 
 
 def resolve_precision(precision: str) -> str:

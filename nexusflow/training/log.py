@@ -17,13 +17,24 @@ class TrainingLog:
     Args:
         every: steps averaged into one row.
         rows: rows of an earlier, interrupted part of the same run.
+        open_row: the row that was under way then, from the property of the same name.
     """
 
-    def __init__(self, every: int, rows: list[dict[str, float]] | None = None) -> None:
+    def __init__(
+        self,
+        every: int,
+        rows: list[dict[str, float]] | None = None,
+        open_row: dict[str, dict[str, float]] | None = None,
+    ) -> None:
         self.every = every
         self.rows: list[dict[str, float]] = list(rows or [])
-        self._sums: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
+        begun = open_row or {"sums": {}, "counts": {}}
+        self._sums, self._counts = dict(begun["sums"]), dict(begun["counts"])
+
+    @property
+    def open_row(self) -> dict[str, dict[str, float]]:
+        """Sums and counts of the row under way, to go on with after an interruption."""
+        return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def add(self, scalars: dict[str, float]) -> None:
         """Add one step's scalars to the row under way.

@@ -10,7 +10,6 @@ import math
 import resource
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
@@ -20,10 +19,11 @@ from nexusflow.core.errors import UserError
 from nexusflow.core.progress import track
 from nexusflow.methods.base import Method, ParameterGroup
 from nexusflow.suites.base import Suite
-from nexusflow.training.checkpoint import ResumeState, load_resume, save_resume
 from nexusflow.training.config import TrainingConfig
 from nexusflow.training.determinism import make_deterministic, resolve_precision
+from nexusflow.training.interruption import Interrupted, InterruptionGuard
 from nexusflow.training.log import TrainingLog
+from nexusflow.training.resume import ResumeFiles, ResumeState
 
 __all__ = ["FitResult", "Trainer", "fit", "learning_rate_at", "peak_memory_mib"]
 
@@ -81,16 +81,14 @@ class Trainer:
         method: adds its own losses.
         config: the budget.
         seed: the run's seed.
-        resume_path: where the resume checkpoint lives.
-        fingerprint: hash of everything the run depends on.
+        resume: the run's resume checkpoints.
     """
 
     suite: Suite
     method: Method
     config: TrainingConfig
     seed: int
-    resume_path: Path
-    fingerprint: str
+    resume: ResumeFiles
     data_seconds: float = 0.0
     validation_seconds: float = 0.0
     fabric: Fabric = field(init=False)
@@ -180,12 +178,11 @@ class Trainer:
 
     def load(self) -> ResumeState:
         """Go on from the last resume checkpoint of this very run, or start."""
-        state = load_resume(self.resume_path, self.modules, self.optimizer, self.fingerprint)
-        return state or ResumeState(step=0, rows=[], seconds=0.0)
+        return self.resume.load(self.modules, self.optimizer) or ResumeState(step=0, rows=[], seconds=0.0)
 
     def save(self, state: ResumeState) -> None:
-        """Write the resume checkpoint."""
-        save_resume(self.resume_path, self.modules, self.optimizer, state, self.fingerprint)
+        """Write a resume checkpoint."""
+        self.resume.save(self.modules, self.optimizer, state)
 
 
 def fit(
@@ -193,8 +190,7 @@ def fit(
     method: Method,
     config: TrainingConfig,
     seed: int,
-    resume_path: Path,
-    fingerprint: str,
+    resume: ResumeFiles,
     title: str,
 ) -> FitResult:
     """Train a suite's model with a method for one budget.
@@ -204,32 +200,36 @@ def fit(
         method: adds its own losses.
         config: the budget.
         seed: the run's seed.
-        resume_path: where the resume checkpoint lives; it may hold an interrupted part of the same run.
-        fingerprint: hash of everything the run depends on.
+        resume: the run's resume checkpoints; there may be some of an interrupted part of the same run.
         title: shown with the progress.
 
     Returns:
         The averaged model, the log and the cost.
 
     Raises:
-        UserError: if a loss becomes infinite or NaN.
+        UserError: if a loss becomes infinite or NaN, or a resume checkpoint cannot be written.
+        Interrupted: at Ctrl-C or SIGTERM, after a resume checkpoint was written.
     """
     make_deterministic(seed, config.threads)
-    trainer = Trainer(suite, method, config, seed, resume_path, fingerprint)
+    trainer = Trainer(suite, method, config, seed, resume)
     state = trainer.load()
-    log = TrainingLog(config.log_every, state.rows)
+    log = TrainingLog(config.log_every, state.rows, state.open_row)
     suite.model.train()
     method.train()
     start = time.perf_counter() - state.seconds
-    for step in track(range(state.step, config.steps), title, total=config.steps - state.step):
-        log.add(trainer.step(step))
-        done = step + 1
-        if done % config.log_every == 0 or done == config.steps:
-            monitors = {f"monitor/{name}": value for name, value in method.monitors().items()}
-            scores = trainer.validate(done)
-            log.close_row(done, {"learning_rate": learning_rate_at(step, config), **monitors, **scores})
-        if done % config.checkpoint_every == 0 and done < config.steps:
-            trainer.save(ResumeState(done, log.rows, time.perf_counter() - start))
+    with InterruptionGuard() as guard:
+        for step in track(range(state.step, config.steps), title, total=config.steps - state.step):
+            log.add(trainer.step(step))
+            done = step + 1
+            if done % config.log_every == 0 or done == config.steps:
+                monitors = {f"monitor/{name}": value for name, value in method.monitors().items()}
+                scores = trainer.validate(done)
+                log.close_row(done, {"learning_rate": learning_rate_at(step, config), **monitors, **scores})
+            due = done % config.checkpoint_every == 0 and done < config.steps
+            if due or guard.signum is not None:
+                trainer.save(ResumeState(done, log.rows, time.perf_counter() - start, log.open_row))
+            if guard.signum is not None:
+                raise Interrupted(guard.signum)
     return FitResult(
         model=trainer.averaged.eval(),
         log=log,

@@ -20,6 +20,7 @@ from nexusflow.suites.base import Suite
 from nexusflow.training.checkpoint import load_weights, save_weights
 from nexusflow.training.config import TrainingConfig
 from nexusflow.training.loop import FitResult, fit
+from nexusflow.training.resume import ResumeFiles
 
 __all__ = ["RunIdentity", "best_validation", "train_run"]
 
@@ -105,14 +106,15 @@ def train_run(
     Raises:
         UserError: if the checkpoint does not fit or training diverges.
     """
+    _remove_leftovers(output)
     header = {"run": identity.run, "seed": identity.seed, "suite": identity.suite, "scale": identity.scale}
     header["architecture"] = suite.architecture
     started_from = load_weights(initial_weights, suite.model, suite.architecture) if initial_weights else None
     context = BuildContext(suite.tap_channels, identity.seed, suite.canvas_spec, identity.suite)
     method = build_method(method_config, context)
-    resume_path = output / "work" / "resume.safetensors"
+    resume = ResumeFiles(output / "work", identity.fingerprint)
     title = f"{identity.run}, seed {identity.seed}"
-    result = fit(suite, method, training, identity.seed, resume_path, identity.fingerprint, title)
+    result = fit(suite, method, training, identity.seed, resume, title)
     save_weights(output / "model.safetensors", result.model, header)
     # The method's own networks, for analyses; inference does without them.
     save_weights(output / "method.safetensors", method, header | {"method": method.name})
@@ -120,7 +122,14 @@ def train_run(
     record = _provenance(identity, started_from, training, result)
     best = best_validation(result.log.rows, suite.score_directions)
     write_json(output / "provenance.json", record | ({"best_validation": best} if best else {}))
-    resume_path.unlink(missing_ok=True)
+    resume.remove()
+
+
+def _remove_leftovers(output: Path) -> None:
+    """Remove half-written files of an attempt that was killed while it published."""
+    for stem in ("model", "method", "log", "provenance"):
+        for path in output.glob(f".{stem}.*"):
+            path.unlink(missing_ok=True)
 
 
 def _provenance(

@@ -12,6 +12,7 @@ from nexusflow.methods.config import SupervisedConfig
 from nexusflow.methods.nexusflow_config import NexusFlowConfig
 from nexusflow.training.config import TrainingConfig
 from nexusflow.training.loop import FitResult, fit, learning_rate_at
+from nexusflow.training.resume import ResumeFiles
 from tests.training.toy import ToySuite
 
 CONFIG = TrainingConfig(
@@ -34,7 +35,7 @@ def run(
 ) -> FitResult:
     suite = suite or ToySuite()
     built = build_method(method, BuildContext(suite.tap_channels, 0))
-    return fit(suite, built, config, 0, folder / "resume.safetensors", "fingerprint", "toy")
+    return fit(suite, built, config, 0, ResumeFiles(folder / "work", "fingerprint"), "toy")
 
 
 def same(first: FitResult, second: FitResult) -> bool:

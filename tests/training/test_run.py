@@ -44,7 +44,6 @@ def test_training_time_leaves_validation_out(tmp_path: Path) -> None:
         "model.safetensors",
         "log.csv",
         "provenance.json",
-        "work",
     }
 
 

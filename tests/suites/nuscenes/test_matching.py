@@ -16,6 +16,7 @@ from nexusflow.suites.nuscenes.canvases import BEVCanvases
 from nexusflow.suites.nuscenes.suite import BatchPlan, NuScenesSuite
 from nexusflow.training.config import TrainingConfig
 from nexusflow.training.loop import fit
+from nexusflow.training.resume import ResumeFiles
 
 MODEL = BEVModelConfig()
 
@@ -74,7 +75,7 @@ def test_a_few_steps_bring_the_cells_together(suite_of, tmp_path: Path) -> None:
     training = TrainingConfig(
         steps=8, batch_size=4, learning_rate=1e-3, warmup_steps=0, log_every=1, checkpoint_every=8
     )
-    rows = fit(suite, method, training, 0, tmp_path / "resume.safetensors", "matching", "matching").log.rows
+    rows = fit(suite, method, training, 0, ResumeFiles(tmp_path / "work", "matching"), "matching").log.rows
     assert rows[-1]["loss/matching/moments"] < 0.7 * rows[0]["loss/matching/moments"]
     assert {"loss/matching/mmd_track", "loss/matching/mmd_map"} < set(rows[0])
     assert rows[-1]["monitor/matching/one_domain"] == 0

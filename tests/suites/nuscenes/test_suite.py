@@ -21,6 +21,7 @@ from nexusflow.suites.nuscenes.predict import PredictionJob, predict_run
 from nexusflow.suites.nuscenes.suite import BatchPlan, NuScenesSuite
 from nexusflow.training.config import TrainingConfig
 from nexusflow.training.loop import fit
+from nexusflow.training.resume import ResumeFiles
 
 MODEL = BEVModelConfig()
 
@@ -99,7 +100,7 @@ def test_one_clip_is_learned_by_heart(tiny_root: Path, tiny_cache: NuScenesCache
     config = TrainingConfig(
         steps=400, batch_size=1, learning_rate=2e-3, log_every=20, single_frame_fraction=0.2, ema_decay=0.9
     )
-    fitted = fit(suite, Supervised(), config, 0, tmp_path / "resume.safetensors", "by heart", "by heart")
+    fitted = fit(suite, Supervised(), config, 0, ResumeFiles(tmp_path / "work", "by heart"), "by heart")
     job = PredictionJob(
         model=fitted.model,  # type: ignore[arg-type]
         cache=only,

@@ -27,6 +27,7 @@ from nexusflow.suites.nyuv2.predict import predict_images, score_model
 from nexusflow.suites.nyuv2.suite import TASKS, ImagePlan, NYUv2Suite
 from nexusflow.training.config import TrainingConfig
 from nexusflow.training.loop import fit
+from nexusflow.training.resume import ResumeFiles
 
 MODEL = DenseModelConfig(widths=(6, 6, 8, 8, 8))
 PLAN = ImagePlan(batch_size=4, seed=0)
@@ -136,7 +137,7 @@ def test_a_few_rooms_are_learned_by_heart(cache: NYUv2Cache, tmp_path: Path) -> 
         steps=400, batch_size=6, learning_rate=0.01, warmup_steps=10, weight_decay=0.0, ema_decay=0.0,
         precision="32-true", log_every=50, checkpoint_every=400,
     )  # fmt: skip
-    result = fit(suite, Supervised(), config, 0, tmp_path / "resume.safetensors", "x", "rooms")
+    result = fit(suite, Supervised(), config, 0, ResumeFiles(tmp_path / "work", "x"), "rooms")
     rows = result.log.rows
     assert rows[-1]["loss/segmentation/nll"] < 0.3 * rows[0]["loss/segmentation/nll"]
     assert rows[-1]["loss/depth/l1"] < 0.35

@@ -11,6 +11,7 @@ from nexusflow.config.load import Configuration
 from nexusflow.config.publish_analyses import ANALYSIS_FIGURES, ANALYSIS_TABLES
 from nexusflow.config.publish_pictures import draw_figure2, draw_video
 from nexusflow.core.errors import UserError
+from nexusflow.data.nuscenes.source_config import NuScenesSourceConfig
 from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
 from nexusflow.paper.comparison import LabelledRun, write_comparison
 from nexusflow.paper.config import RunLabel, TableConfig
@@ -33,13 +34,17 @@ def _metrics(
 
 def _context(configuration: Configuration, seeds: list[int]) -> TableContext:
     world = configuration.nuscenes.world
-    scenes = f"{world.train_scenes} + {world.val_scenes} scenes of {world.key_frames} key frames"
+    recorded = isinstance(world, NuScenesSourceConfig)
+    if isinstance(world, NuScenesSourceConfig):
+        scenes = f"nuScenes {configuration.nuscenes.version}"
+    else:
+        scenes = f"{world.train_scenes} + {world.val_scenes} scenes of {world.key_frames} key frames"
     return TableContext(
         scale=configuration.scale_name,
         data=f"{configuration.scale.description} ({scenes})",
         seeds=tuple(seeds),
-        domain_gap=world.domain_gap,
-        embedded=True,
+        domain_gap=None if isinstance(world, NuScenesSourceConfig) else world.domain_gap,
+        embedded=not recorded,
     )
 
 

@@ -55,7 +55,7 @@ def test_a_line_that_breaks_is_taken_up_again(server: ArchiveServer, tmp_path: P
 def test_a_line_that_brings_nothing_keeps_what_came(server: ArchiveServer, tmp_path: Path) -> None:
     (tmp_path / "file.mat.part").write_bytes(CONTENT[:3000])
     server.cut_after["/file"] = 0
-    with pytest.raises(UserError, match="goes on where this stopped|cannot be fetched"):
+    with pytest.raises(UserError, match=r"goes on where this stopped|cannot be fetched"):
         download(server.url + "/file", tmp_path / "file.mat")
     assert (tmp_path / "file.mat.part").read_bytes() == CONTENT[:3000]
     server.cut_after.clear()

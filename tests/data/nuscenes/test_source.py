@@ -172,16 +172,28 @@ def server(archives: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def test_a_token_fetches_what_is_missing(server: ArchiveServer, tmp_path: Path) -> None:
-    server.cut_after["/v1.0-mini.tgz"] = 700
+    server.cut_after["/v1.0-mini.tgz"] = 200
     config = configured(tmp_path / "archives", api=server.url + "/api")
     fetch_nuscenes(config, VERSION, tmp_path / "root")
     assert (tmp_path / "root/samples/CAM_FRONT/a.jpg").read_bytes() == b"a"
-    assert ("/v1.0-mini.tgz", "bytes=700-") in server.asked
+    assert ("/v1.0-mini.tgz", "bytes=200-") in server.asked
     sent = zip(server.asked, server.headers, strict=True)
     assert {("Authorization" in headers) for (path, _), headers in sent if path.startswith("/api/")} == {True}
     sent = zip(server.asked, server.headers, strict=True)
     assert not any("Authorization" in headers for (path, _), headers in sent if not path.startswith("/api/"))
     assert (tmp_path / "archives/v1.0-mini.tgz.sha256").is_file()
+
+
+def test_a_token_leaves_out_what_is_not_needed(
+    server: ArchiveServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del server.files["/can_bus.zip"]
+    fetch_nuscenes(configured(tmp_path / "archives", api=server.url + "/api"), VERSION, tmp_path / "root")
+    assert "can_bus.zip cannot be fetched" in capsys.readouterr().err
+    assert set(json.loads((tmp_path / "root/manifest.json").read_text())["archives"]) == {
+        "nuScenes-map-expansion-v1.3.zip",
+        "v1.0-mini.tgz",
+    }
 
 
 @pytest.mark.parametrize("trouble", ["token", "page", "absent"])

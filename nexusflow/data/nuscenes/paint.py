@@ -1,4 +1,4 @@
-"""Images and map targets, scene by scene, into two mapped files; a build that was killed goes on where it was.
+"""Images and map targets, scene by scene, into two mapped files; a killed build goes on where it was.
 
 Shape letters: F frames, N cameras, C colours, H and W rows and columns, K map classes, 44 a matrix.
 """
@@ -129,9 +129,9 @@ def _allocate(path: Path, shape: tuple[int, ...]) -> None:
 def _prepare(plan: PaintPlan, work: Path, count: int, key: str) -> None:
     """Make the work folder, or keep that of an earlier attempt at the very same files."""
     mark = work / _KEY
-    if mark.is_file() and mark.read_text(encoding="utf-8") == key:
-        if plan.images.is_file() and plan.maps.is_file():
-            return
+    complete = all(path.is_file() for path in (mark, plan.images, plan.maps))
+    if complete and mark.read_text(encoding="utf-8") == key:
+        return
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     cells = plan.config.map_cells

@@ -70,6 +70,21 @@ def data(scale: Scale = None, suite: Suite = "nuscenes", world: World = None, wo
 
 
 @app.command()
+def fetch(
+    dataset: Annotated[str, typer.Argument(help="nuscenes")],
+    version: Annotated[str, typer.Option(help="v1.0-mini or v1.0-trainval")] = "v1.0-mini",
+    archives: Annotated[
+        Path | None, typer.Option(help="folder of the archives (default: the one in the scale's file)")
+    ] = None,
+) -> None:
+    """Check and extract the archives of a recorded data set; fetch them, with a token in NUSCENES_TOKEN."""
+    from nexusflow.config.fetch import fetch_from_configuration
+
+    root = fetch_from_configuration(Folder, dataset, version, archives)
+    print(f"{dataset} {version} is complete: {root / 'manifest.json'}")
+
+
+@app.command()
 def cache(scale: Scale = None, suite: Suite = "nuscenes", world: World = None, workers: Workers = 2) -> None:
     """Decode images and labels once, into memory-mapped files."""
     binding, configuration, layout, name = _bound(scale, suite, world)

@@ -41,8 +41,8 @@ def test_help_names_every_verb() -> None:
         (("table", "table9", "--scale", "smoke"), "no table `table9`"),
         (("data", "--scale", "smoke", "--world", "atlantis"), "no world `atlantis`"),
         (("data", "--scale", "smoke", "--suite", "kitti"), "no suite `kitti`"),
-        (("train", "--run", "full", "--scale", "full"), "has no section `nuscenes`"),
-        (("outline", "--scale", "full"), "has no section `nuscenes`"),
+        (("train", "--run", "full", "--scale", "full"), "results/full/"),
+        (("fetch", "nuscenes", "--version", "v1.0-test"), "v1.0-mini, v1.0-trainval"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments: tuple[str, ...], message: str) -> None:

@@ -45,14 +45,10 @@ def test_the_pipeline_is_drawn_without_data_or_training(project: Path) -> None:
     jobs = planned(project, "results/smoke/figure2.png", "results/full/figure2.pdf", "results/figure2.png")
     assert {rule for rule, _ in jobs} == {"outline", "figure2", "publish"}
     outlined = {wildcards for rule, wildcards in jobs if rule == "outline"}
-    # The full scale has no street suite yet.
     assert outlined == {
-        *(
-            f"scale={scale}, suite={suite}"
-            for scale in ("smoke", "embedded")
-            for suite in ("nuscenes", "nyuv2")
-        ),
-        "scale=full, suite=nyuv2",
+        f"scale={scale}, suite={suite}"
+        for scale in ("smoke", "embedded", "full")
+        for suite in ("nuscenes", "nyuv2")
     }
 
 

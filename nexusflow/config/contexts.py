@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nexusflow.config.load import Configuration
+from nexusflow.data.nuscenes.source_config import NuScenesSourceConfig
 from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
 from nexusflow.paper.rows import TableContext
 
@@ -22,13 +23,17 @@ def nuscenes_context(configuration: Configuration, seeds: Sequence[int]) -> Tabl
         Scale, data and seeds.
     """
     world = configuration.nuscenes.world
-    scenes = f"{world.train_scenes} + {world.val_scenes} scenes of {world.key_frames} key frames"
+    if isinstance(world, NuScenesSourceConfig):
+        scenes, gap = f"nuScenes {configuration.nuscenes.version}", None
+    else:
+        scenes = f"{world.train_scenes} + {world.val_scenes} scenes of {world.key_frames} key frames"
+        gap = world.domain_gap
     return TableContext(
         scale=configuration.scale_name,
         data=f"{configuration.scale.description} ({scenes})",
         seeds=tuple(seeds),
-        domain_gap=world.domain_gap,
-        embedded=True,
+        domain_gap=gap,
+        embedded=not isinstance(world, NuScenesSourceConfig),
     )
 
 

@@ -25,6 +25,8 @@ from nexusflow.config.schema import (
 )
 from nexusflow.core.errors import UserError
 from nexusflow.core.yaml_files import read_yaml
+from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
+from nexusflow.data.worlds.street.config import StreetWorldConfig
 from nexusflow.methods.section import MethodSection
 from nexusflow.paper.config import PaperConfig
 
@@ -272,8 +274,14 @@ class Configuration:
                         )
                     seen.append(row.init)
                     row = self.row(suite, row.init)
-                if not rows[run].is_declared_only:
+                if not rows[run].is_declared_only and not self._elsewhere(suite, rows[run]):
                     self.resolve(suite, run)
+
+    def _elsewhere(self, suite: str, row: RunConfig) -> bool:
+        """Whether a run lives in a generated world and the scale has the recorded data set instead."""
+        section = self.suite(suite)
+        generated = isinstance(section.world, StreetWorldConfig | RoomsWorldConfig)
+        return not generated and row.world not in (None, section.default_world, *section.worlds)
 
 
 def load_configuration(folder: Path, scale: str | None = None) -> Configuration:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from nexusflow.analysis.config import AnalysisConfig
 from nexusflow.bev.config import BEVModelConfig
 from nexusflow.data.nuscenes.config import NuScenesReaderConfig
+from nexusflow.data.nuscenes.source_config import NuScenesSourceConfig
 from nexusflow.data.nyuv2.config import NYUv2ReaderConfig, NYUv2SourceConfig
 from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
 from nexusflow.data.worlds.street.config import StreetWorldConfig
@@ -70,7 +71,10 @@ class NuScenesScaleConfig(SuiteScaleConfig):
     default_partition = "s_geo"
 
     version: str = Field(default="v1.0-trainval", description="folder of the tables in the data root")
-    world: StreetWorldConfig = Field(description="the generated world that runs use unless they name another")
+    world: StreetWorldConfig | NuScenesSourceConfig = Field(
+        description="the generated world that runs use unless they name another, or where the recorded data "
+        "set comes from"
+    )
     reader: NuScenesReaderConfig = Field(description="image size and map canvas")
     model: BEVModelConfig = Field(description="every size of the model")
     tracker: TrackerSearchConfig = Field(

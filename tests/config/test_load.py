@@ -6,6 +6,7 @@ import pytest
 
 from nexusflow.config.load import load_configuration
 from nexusflow.core.errors import UserError
+from nexusflow.data.nuscenes.source_config import NuScenesSourceConfig
 
 
 @pytest.mark.parametrize("scale", ["smoke", "embedded"])
@@ -25,6 +26,26 @@ def test_the_full_scale_has_the_published_networks(config_folder: Path) -> None:
     run = configuration.resolve("nyuv2", "full")
     assert run.model.widths == (64, 128, 256, 512, 512)
     assert (run.training.batch_size, run.training.clip_norm) == (2, None)
+    bev = configuration.resolve("nuscenes", "nexusflow_two_stage").model
+    assert (bev.encoder.kind, bev.encoder.layers, bev.encoder.channels) == ("bevformer", 6, 256)
+    assert (bev.bev_cells, bev.track.detection_queries, bev.track.layers) == (200, 900, 6)
+
+
+@pytest.mark.parametrize("scale", ["mini", "full"])
+def test_recorded_scales_leave_out_runs_in_generated_worlds(config_folder: Path, scale: str) -> None:
+    configuration = load_configuration(config_folder, scale)
+    configuration.check()
+    section = configuration.nuscenes
+    assert isinstance(section.world, NuScenesSourceConfig)
+    for name in ("image_height", "image_width", "bev_half_m", "map_cells"):
+        assert getattr(section.model, name) == getattr(section.reader, name)
+    with pytest.raises(UserError, match="has no world `street_gap000`"):
+        configuration.resolve("nuscenes", "baseline_gap000")
+
+
+def test_a_scale_may_lack_a_suite(dense_folder: Path) -> None:
+    configuration = load_configuration(dense_folder, "full")
+    configuration.check()
     with pytest.raises(UserError, match=r"full\.yaml has no section `nuscenes`"):
         configuration.resolve("nuscenes", "full")
 

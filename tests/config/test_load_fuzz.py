@@ -155,7 +155,7 @@ def test_any_text_is_a_configuration_or_a_sentence(
     folder = tmp_path_factory.getbasetemp() / "texts"
     folder.mkdir(exist_ok=True)
     (folder / "config.yaml").write_text(text, encoding="utf-8", newline="")
-    with pytest.raises(UserError, match="config.yaml") as caught:
+    with pytest.raises(UserError, match=r"config\.yaml") as caught:
         load_configuration(folder)
     assert "\n" not in str(caught.value)
 

@@ -46,16 +46,16 @@ def test_missing_analyses_are_one_sentence(config_folder: Path, tmp_path: Path, 
         draw_figure(configuration, Layout("smoke", tmp_path), output, [0])
 
 
-def test_a_scale_without_the_suite_is_refused_in_one_sentence(config_folder: Path, tmp_path: Path) -> None:
-    configuration = load_configuration(config_folder, "full")
+def test_a_scale_without_the_suite_is_refused_in_one_sentence(dense_folder: Path, tmp_path: Path) -> None:
+    configuration = load_configuration(dense_folder, "full")
     for output in ("figure3", "figure3_v1", "figure5"):
         with pytest.raises(UserError, match=r"full\.yaml has no section `nuscenes`"):
             draw_figure(configuration, Layout("full", tmp_path), output, [0])
 
 
-def test_lemma_1_leaves_out_suites_that_the_scale_lacks(config_folder: Path, tmp_path: Path) -> None:
-    coarse(config_folder)
-    configuration, layout = load_configuration(config_folder, "full"), Layout("full", tmp_path / "results")
+def test_lemma_1_leaves_out_suites_that_the_scale_lacks(dense_folder: Path, tmp_path: Path) -> None:
+    coarse(dense_folder)
+    configuration, layout = load_configuration(dense_folder, "full"), Layout("full", tmp_path / "results")
     write_lemma_of(layout.base / "analyses" / "lemma", "nexusflow_centre", "nyuv2", scale="full")
     write_table(configuration, layout, "lemma", [0])
     assert "nuscenes" not in (layout.base / "lemma.csv").read_text()

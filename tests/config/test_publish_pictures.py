@@ -14,16 +14,16 @@ from nexusflow.paper.video_data import save_video
 from tests.paper.fabricate_pictures import make_outline, make_video
 
 
-def test_a_scale_with_one_suite_has_one_strip(config_folder: Path, tmp_path: Path) -> None:
+def test_a_scale_with_one_suite_has_one_strip(dense_folder: Path, tmp_path: Path) -> None:
     sizes = {}
     for scale in ("smoke", "full"):
         layout = Layout(scale, tmp_path)
         write_json(layout.outline("nyuv2"), make_outline(frozen=False).model_dump(mode="json"))
         if scale == "smoke":
             with pytest.raises(UserError, match=r"nuscenes\.json is missing"):
-                draw_figure(load_configuration(config_folder, scale), layout, "figure2", [0])
+                draw_figure(load_configuration(dense_folder, scale), layout, "figure2", [0])
             write_json(layout.outline("nuscenes"), make_outline().model_dump(mode="json"))
-        draw_figure(load_configuration(config_folder, scale), layout, "figure2", [0])
+        draw_figure(load_configuration(dense_folder, scale), layout, "figure2", [0])
         with Image.open(layout.base / "figure2.png") as picture:
             sizes[scale] = picture.size
         assert (layout.base / "figure2.pdf").stat().st_size > 0

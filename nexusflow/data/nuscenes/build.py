@@ -1,95 +1,46 @@
 """Building the cache: tables are read once, images and map targets in parallel, straight into mapped files.
 
-Shape letters: F frames, N cameras, C colours, H and W rows and columns, K map classes, M boxes, 44 a matrix.
+Shape letters: F frames, N cameras, M boxes, 44 a matrix.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nexusflow.core.errors import UserError
-from nexusflow.core.files import atomic_path, read_json, sha256_file, write_json
+from nexusflow.core.files import atomic_path, read_json, sha256_file, sha256_json, write_json
 from nexusflow.core.progress import track
 from nexusflow.data.nuscenes.boxes import read_boxes, tracking_labels
-from nexusflow.data.nuscenes.cameras import ImageFile, read_cameras, read_ego_pose, read_images
+from nexusflow.data.nuscenes.cameras import ImageFile, read_cameras, read_ego_pose
 from nexusflow.data.nuscenes.config import NuScenesReaderConfig
-from nexusflow.data.nuscenes.raster import MapRasteriser
+from nexusflow.data.nuscenes.paint import PaintJob, PaintPlan, paint
 from nexusflow.data.nuscenes.scenes import SceneEntry, list_scenes
 from nexusflow.data.nuscenes.tables import open_tables
-from nexusflow.data.nuscenes.vector_map import LocationMap, load_location_map
+from nexusflow.data.nuscenes.vector_map import load_location_map
 from nexusflow.data.nuscenes.vocabulary import CAMERAS, MAP_CLASSES, TRACKING_CLASSES
 
 if TYPE_CHECKING:
     from nuscenes.nuscenes import NuScenes
 
-__all__ = ["CACHE_FORMAT", "FRAMES_FILE", "IMAGES_FILE", "INDEX_FILE", "MAP_FILE", "build_cache"]
+__all__ = [
+    "CACHE_FORMAT",
+    "FRAMES_FILE",
+    "IMAGES_FILE",
+    "INDEX_FILE",
+    "MAP_FILE",
+    "WORK_FOLDER",
+    "build_cache",
+]
 
 CACHE_FORMAT = 1
-# Starting worker processes takes longer than decoding this many source pixels in one process.
-FEW_PIXELS = 200_000_000
 IMAGES_FILE, MAP_FILE, FRAMES_FILE, INDEX_FILE = "images.npy", "map.npy", "frames.npz", "index.json"
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Pixels of one scene: where they go and what they are made of."""
-
-    first_frame: int
-    location: str
-    poses_F44: np.ndarray
-    images: list[list[ImageFile]]
-
-
-class _Painter:
-    """Writes the images and map targets of scenes into the two mapped files."""
-
-    def __init__(
-        self, config: NuScenesReaderConfig, images: Path, maps: Path, layers: dict[str, LocationMap]
-    ) -> None:
-        self.config = config
-        self.images_FNCHW = np.load(images, mmap_mode="r+")
-        self.map_FKHW = np.load(maps, mmap_mode="r+")
-        self.layers = layers
-        self.rasterisers: dict[str, MapRasteriser] = {}
-
-    def paint(self, job: _Job) -> None:
-        """Fill in the frames of a scene."""
-        if job.location not in self.rasterisers:
-            self.rasterisers[job.location] = MapRasteriser(self.layers[job.location], self.config)
-        rasteriser = self.rasterisers[job.location]
-        for step, (pose_44, files) in enumerate(zip(job.poses_F44, job.images, strict=True)):
-            self.images_FNCHW[job.first_frame + step] = read_images(files, self.config)
-            self.map_FKHW[job.first_frame + step] = rasteriser.draw(pose_44)
-
-
-_painter: _Painter | None = None  # of a worker process
-
-
-def _start_worker(
-    config: NuScenesReaderConfig, images: Path, maps: Path, layers: dict[str, LocationMap]
-) -> None:
-    """Prepare a worker process; it must not start threads of its own."""
-    import cv2
-
-    global _painter
-    cv2.setNumThreads(1)
-    _painter = _Painter(config, images, maps, layers)
-
-
-def _work(job: _Job) -> None:
-    """Paint one scene in a worker process."""
-    assert _painter is not None
-    _painter.paint(job)
+# What a build that was killed leaves for the next attempt.
+WORK_FOLDER = ".work"
 
 
 def build_cache(
@@ -103,7 +54,8 @@ def build_cache(
     """Read a nuScenes-format root into four files: images.npy, map.npy, frames.npz and index.json.
 
     The bytes depend on the data and the configuration only, not on the number of workers. Files appear under
-    their names when all of them are complete, the index last.
+    their names when all of them are complete, the index last. A build that was killed goes on with the scenes
+    that are missing; pixels are trusted only where their check sum says that all of them arrived.
 
     Args:
         config: what to read and how to draw.
@@ -124,7 +76,7 @@ def build_cache(
         location: load_location_map(data_root, location) for location in sorted({s.location for s in scenes})
     }
     jobs = [
-        _Job(
+        PaintJob(
             scene.first_frame,
             scene.location,
             arrays["ego2global_F44"][scene.frames.start : scene.frames.stop],
@@ -135,18 +87,16 @@ def build_cache(
     tokens = [sample["token"] for sample in samples]
     index = _index(config, data_root, version, splits, scenes, tokens, arrays)
     del nusc
-    with ExitStack() as stack:
-        images, maps, frames = (
-            stack.enter_context(atomic_path(cache_dir / name))
-            for name in (IMAGES_FILE, MAP_FILE, FRAMES_FILE)
-        )
-        count, cells = len(samples), config.map_cells
-        _allocate(images, (count, len(CAMERAS), 3, config.image_height, config.image_width))
-        _allocate(maps, (count, len(MAP_CLASSES), cells, cells))
+    work = cache_dir / WORK_FOLDER
+    plan = PaintPlan(config, work / IMAGES_FILE, work / MAP_FILE, layers)
+    paint(plan, jobs, work, sha256_json(index), workers)
+    with atomic_path(cache_dir / FRAMES_FILE) as frames:
         np.savez(frames, **arrays)
-        _paint_all(jobs, config, images, maps, layers, workers)
         (cache_dir / INDEX_FILE).unlink(missing_ok=True)  # no old index beside new arrays
+        plan.images.replace(cache_dir / IMAGES_FILE)
+        plan.maps.replace(cache_dir / MAP_FILE)
     write_json(cache_dir / INDEX_FILE, index)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def _manifest_hash(path: Path) -> str:
@@ -218,57 +168,3 @@ def _counts(scenes: list[SceneEntry], arrays: dict[str, np.ndarray]) -> dict[str
         "boxes_per_class": {name: int(n) for name, n in zip(TRACKING_CLASSES, per_label, strict=True)},
         "scenes_per_split_and_city": {key: cities.count(key) for key in sorted(set(cities))},
     }
-
-
-def _allocate(path: Path, shape: tuple[int, ...]) -> None:
-    """Create a mapped file and reserve its space: a full disk shows now, not while pixels are written."""
-    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as stream:
-            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-
-
-def _paint_all(
-    jobs: list[_Job],
-    config: NuScenesReaderConfig,
-    images: Path,
-    maps: Path,
-    layers: dict[str, LocationMap],
-    workers: int,
-) -> None:
-    """Paint all scenes, in this process or in several."""
-    for _ in track(_painted(jobs, config, images, maps, layers, workers), "images and maps", total=len(jobs)):
-        pass
-
-
-def _painted(
-    jobs: list[_Job],
-    config: NuScenesReaderConfig,
-    images: Path,
-    maps: Path,
-    layers: dict[str, LocationMap],
-    workers: int,
-) -> Iterator[None]:
-    """Yield once for every painted scene."""
-    pixels = sum(file.width * file.height for job in jobs for files in job.images for file in files)
-    if min(workers, len(jobs)) <= 1 or pixels < FEW_PIXELS:
-        painter = _Painter(config, images, maps, layers)
-        for job in jobs:
-            painter.paint(job)
-            yield
-        return
-    pool = ProcessPoolExecutor(
-        min(workers, len(jobs)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(config, images, maps, layers),
-    )
-    try:
-        yield from pool.map(_work, jobs)
-    except BrokenProcessPool as error:
-        raise UserError(
-            "A worker process of the nuScenes reader was killed, probably for lack of memory; "
-            "use fewer workers."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)

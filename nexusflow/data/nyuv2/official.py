@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 from scipy.io import loadmat
 
+from nexusflow.core.download import refuse_html
 from nexusflow.core.errors import UserError
-from nexusflow.data.nyuv2.download import refuse_html
 from nexusflow.data.nyuv2.vocabulary import NUM_CLASSES
 
 __all__ = ["OfficialFiles", "class_table", "open_labelled", "read_row", "read_splits"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from nexusflow.core.download import download
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import sha256_file, write_json
 from nexusflow.data.nyuv2.config import NYUv2ReaderConfig, NYUv2SourceConfig
 from nexusflow.data.nyuv2.convert import convert_official
-from nexusflow.data.nyuv2.download import download
 from nexusflow.data.nyuv2.files import count_images
 from nexusflow.data.nyuv2.official import OfficialFiles
 

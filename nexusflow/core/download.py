@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,17 @@ from nexusflow.core.errors import UserError
 from nexusflow.core.files import sha256_file, write_text
 from nexusflow.core.progress import track
 
-__all__ = ["download", "refuse_html"]
+__all__ = ["SPARE_BYTES", "download", "open_url", "refuse_html", "require_space"]
 
+# Left free on a disk whatever is written to it.
+SPARE_BYTES = 1 << 28
 _CHUNK = 1 << 20
 _TIMEOUT_S = 60
-_SPARE_BYTES = 1 << 28
+_PAUSE_S = 1.0
+
+
+class _BrokenOff(UserError):
+    """The line broke; what has come is kept."""
 
 
 def refuse_html(path: Path) -> None:
@@ -37,9 +44,50 @@ def refuse_html(path: Path) -> None:
         raise UserError(f"{path} is a web page, not data; delete it and fetch the file again.")
 
 
-def _open(url: str, offset: int) -> Any:
-    headers = {"User-Agent": "nexusflow"} | ({"Range": f"bytes={offset}-"} if offset else {})
-    return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S)
+def require_space(folder: Path, needed: int, purpose: str) -> None:
+    """Refuse to begin what the disk cannot hold.
+
+    Args:
+        folder: an existing folder on the disk.
+        needed: bytes that will be written.
+        purpose: what needs them, the start of the sentence that is shown.
+
+    Raises:
+        UserError: if less is free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE_BYTES:
+        raise UserError(
+            f"{purpose} needs {needed / 2**30:.1f} GiB more, but {folder} has {free / 2**30:.1f} GiB free; "
+            "free some space."
+        )
+
+
+def open_url(url: str, offset: int = 0, headers: Mapping[str, str] | None = None) -> Any:
+    """Ask for a file.
+
+    Args:
+        url: where it lies.
+        offset: first byte wanted.
+        headers: further headers; not sent on to where a redirection leads, for they may hold a token.
+
+    Returns:
+        The answer, a stream and a context manager.
+
+    Raises:
+        OSError: if the server cannot be reached or refuses.
+    """
+    request = urllib.request.Request(url, headers={"User-Agent": "nexusflow"})
+    if offset:
+        request.add_header("Range", f"bytes={offset}-")
+    for name, value in (headers or {}).items():
+        request.add_unredirected_header(name, value)
+    return urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+
+
+def _shown(url: str) -> str:
+    """The address without its query, which may hold a signature."""
+    return url.split("?", 1)[0]
 
 
 def _chunks(answer: Any, url: str) -> Iterator[bytes]:
@@ -48,7 +96,9 @@ def _chunks(answer: Any, url: str) -> Iterator[bytes]:
         while chunk := answer.read(_CHUNK):
             yield chunk
     except (HTTPException, OSError) as error:
-        raise UserError(f"{url} broke off ({error}); the same command goes on where this stopped.") from error
+        raise _BrokenOff(
+            f"{url} broke off ({error}); the same command goes on where this stopped."
+        ) from error
 
 
 def _receive(answer: Any, url: str, part: Path, offset: int) -> None:
@@ -64,12 +114,7 @@ def _receive(answer: Any, url: str, part: Path, offset: int) -> None:
         raise UserError(f"{url} sent another part than asked for; delete {part} and start again.")
     length = answer.headers.get("Content-Length")
     missing = int(length or 0)
-    free = shutil.disk_usage(part.parent).free
-    if free < missing + _SPARE_BYTES:
-        raise UserError(
-            f"{part.parent} has {free / 2**30:.1f} GiB free, but {url} needs "
-            f"{missing / 2**30:.1f} GiB more; free some space."
-        )
+    require_space(part.parent, missing, url)
     try:
         with part.open("ab" if resumed else "wb") as stream:
             for chunk in track(_chunks(answer, url), f"fetching {part.stem}", total=missing // _CHUNK + 1):
@@ -79,30 +124,38 @@ def _receive(answer: Any, url: str, part: Path, offset: int) -> None:
     expected = missing + (offset if resumed else 0)
     size = part.stat().st_size
     if length is not None and size != expected:
-        raise UserError(
+        raise _BrokenOff(
             f"{url}: {size} of {expected} bytes arrived; the same command goes on where this stopped."
         )
 
 
 def _complete(url: str, part: Path, path: Path) -> None:
-    """Fetch what the partial file lacks; one that is longer than the file, or not of it, is begun anew."""
+    """Fetch what the partial file lacks; one that is longer than the file, or not of it, is begun anew.
+
+    A line that breaks is taken up again as long as every attempt brings something.
+    """
+    shown = _shown(url)
     while True:
         offset = part.stat().st_size if part.exists() else 0
         try:
-            with _open(url, offset) as answer:
-                _receive(answer, url, part, offset)
+            with open_url(url, offset) as answer:
+                _receive(answer, shown, part, offset)
             return
+        except _BrokenOff:
+            if part.stat().st_size <= offset:
+                raise
+            time.sleep(_PAUSE_S)
         except urllib.error.HTTPError as error:
             with error:
                 if error.code != 416 or not offset:
                     raise UserError(
-                        f"{url} cannot be fetched ({error}); place it at {path} by hand."
+                        f"{shown} cannot be fetched ({error}); place it at {path} by hand."
                     ) from error
                 if error.headers.get("Content-Range") == f"bytes */{offset}":
                     return  # all of it is there already
             part.unlink()
         except (HTTPException, OSError, ValueError) as error:
-            raise UserError(f"{url} cannot be fetched ({error}); place it at {path} by hand.") from error
+            raise UserError(f"{shown} cannot be fetched ({error}); place it at {path} by hand.") from error
 
 
 def download(url: str, path: Path) -> None:
@@ -128,6 +181,8 @@ def download(url: str, path: Path) -> None:
         refuse_html(part)
     except UserError:
         part.unlink()
-        raise UserError(f"{url} sent a web page instead of data; place the file at {path} by hand.") from None
+        raise UserError(
+            f"{_shown(url)} sent a web page instead of data; place the file at {path} by hand."
+        ) from None
     part.replace(path)
     write_text(path.with_name(path.name + ".sha256"), f"{sha256_file(path)}  {path.name}\n")

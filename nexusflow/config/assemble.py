@@ -110,7 +110,7 @@ def predict_from_configuration(
 def evaluate_from_configuration(
     configuration: Configuration, layout: Layout, suite: str, run: str, seed: int, workers: int
 ) -> None:
-    """Score the prediction files of a run and write `metrics.json`.
+    """Score the prediction files of a run and write `metrics.json` and `resampled.json`.
 
     Args:
         configuration: configuration of the scale.
@@ -124,15 +124,11 @@ def evaluate_from_configuration(
         UserError: for missing or malformed prediction files.
     """
     binding = binding_of(suite)
-    content = {
-        "scale": configuration.scale_name,
-        "suite": suite,
-        "run": run,
-        "seed": seed,
-        "world": binding.world_of(configuration, run),
-        **binding.score(configuration, layout, run, seed, workers),
-    }
-    write_json(layout.metrics(suite, run, seed), content)
+    head = {"scale": configuration.scale_name, "suite": suite, "run": run, "seed": seed}
+    scores = binding.score(configuration, layout, run, seed, workers)
+    write_json(layout.resampled(suite, run, seed), {**head, **scores.pop("resampled")})
+    world = {"world": binding.world_of(configuration, run)}
+    write_json(layout.metrics(suite, run, seed), {**head, **world, **scores})
 
 
 def _caption(configuration: Configuration, seed: int) -> dict[str, Any]:

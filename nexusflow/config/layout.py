@@ -58,6 +58,10 @@ class Layout:
         """Metrics file of one run with one seed."""
         return self.run(suite, run, seed) / "metrics.json"
 
+    def resampled(self, suite: str, run: str, seed: int | str) -> Path:
+        """Scores of one run on resampled images or scenes."""
+        return self.run(suite, run, seed) / "resampled.json"
+
     def features(self, suite: str, run: str, seed: int | str) -> Path:
         """Features of a trained run on validation frames; a .json of the same stem lies beside it."""
         return self.base / "features" / suite / run / f"seed{seed}.npz"

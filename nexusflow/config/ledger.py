@@ -35,11 +35,19 @@ def claim_files(
     }
     metrics: dict[RunKey, tuple[Path, ...]] = {}
     logs: dict[RunKey, dict[int, Path]] = {}
+    resampled: dict[RunKey, dict[int, Path]] = {}
     for suite, run in sorted(set(runs.values())):
         if run == "trivial":
             continue
         paths = [layout.metrics(suite, run, seed) for seed in seeds]
         metrics[suite, run] = tuple(path for path in paths if path.exists() or str(path) in expected)
+        further = {seed: layout.resampled(suite, run, seed) for seed in seeds}
+        # One job makes both.
+        resampled[suite, run] = {
+            seed: path
+            for seed, path in further.items()
+            if path.exists() or str(layout.metrics(suite, run, seed)) in expected
+        }
         if (suite, run) in logged:
             found = {seed: layout.checkpoint(suite, run, seed) / "log.csv" for seed in seeds}
             logs[suite, run] = {
@@ -58,7 +66,7 @@ def claim_files(
         for (table, _, _), key in runs.items()
         if table == "table1"
     }
-    return ClaimFiles(metrics, logs, mmd, features)
+    return ClaimFiles(metrics, logs, resampled, mmd, features)
 
 
 def _analyses(
@@ -85,7 +93,7 @@ def claim_paths(
     """
     files = claim_files(configuration, layout, seeds, expected)
     metrics = [path for paths in files.metrics.values() for path in paths]
-    by_seed = [*files.logs.values(), *files.mmd.values(), *files.features.values()]
+    by_seed = [*files.logs.values(), *files.resampled.values(), *files.mmd.values(), *files.features.values()]
     further = [path for paths in by_seed for path in paths.values()]
     return [str(path) for path in (*metrics, *further)]
 

@@ -5,6 +5,8 @@ Letters: N images, H × W pixels, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from nexusflow.data.nyuv2.cache import NYUv2Cache
@@ -35,6 +37,28 @@ class DenseMetrics:
         self._depth = {"pixels": 0.0, "absolute": 0.0, "squared": 0.0, "relative": 0.0}
         self._normal = {"pixels": 0.0, "degrees": 0.0, "squared": 0.0}
         self._below = dict.fromkeys(_ANGLES, 0.0)
+
+    @classmethod
+    def joined(cls, parts: Sequence[DenseMetrics], counts_N: np.ndarray) -> DenseMetrics:
+        """Join what several have accumulated.
+
+        Args:
+            parts: what to join.
+            counts_N: how often each counts, whole numbers from 0.
+
+        Returns:
+            As if every image of a part had been added that often.
+        """
+        whole = cls()
+        for part, count in zip(parts, counts_N.tolist(), strict=True):
+            if count:
+                whole._confusion_KK += count * part._confusion_KK
+                for mine, theirs in ((whole._depth, part._depth), (whole._normal, part._normal)):
+                    for key, value in theirs.items():
+                        mine[key] += count * value
+                for angle, pixels in part._below.items():
+                    whole._below[angle] += count * pixels
+        return whole
 
     def add(
         self,

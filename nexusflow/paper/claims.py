@@ -25,7 +25,15 @@ from nexusflow.paper.claims_config import (
     load_claims,
 )
 from nexusflow.paper.claims_printed import contradiction, printed_cell, printed_effect, printed_numbers
-from nexusflow.paper.claims_statistics import VERDICTS, Effect, Verdict, combine, judge, measure
+from nexusflow.paper.claims_statistics import (
+    VERDICTS,
+    Effect,
+    Verdict,
+    combine,
+    judge,
+    measure,
+    resampled_interval,
+)
 from nexusflow.paper.claims_values import (
     ClaimFiles,
     LabelKey,
@@ -34,6 +42,7 @@ from nexusflow.paper.claims_values import (
     first_and_last,
     read_analysis,
     read_mmd,
+    read_resampled,
     read_values,
     runs_of_labels,
 )
@@ -63,9 +72,9 @@ class _Ours:
         if key not in self.read:
             context = self.contexts[key[0]]
             metrics = read_values(self.files.metrics.get(key, ()), key, context)
-            self.read[key] = metrics | read_mmd(
-                self.files.mmd.get(key, {}), key, context.scale, load_claims().mmd
-            )
+            mmd = read_mmd(self.files.mmd.get(key, {}), key, context.scale, load_claims().mmd)
+            again = read_resampled(self.files.resampled.get(key, {}), key, context.scale)
+            self.read[key] = metrics | mmd | again
         return self.read[key]
 
     def ends(self, claim: StaysClaim) -> tuple[RunValues, RunValues]:
@@ -134,6 +143,12 @@ def _part(metric: str, first: str, second: str, effect: Effect, low: float, high
     }
 
 
+def _spread(interval: tuple[float, float] | None) -> dict[str, Any]:
+    """Interval over resampled images or scenes, which belongs to these seeds."""
+    low, high = interval or (None, None)
+    return {"resampled low": low, "resampled high": high}
+
+
 def _parts(claim: Claim, ours: _Ours, confidence: float) -> list[dict[str, Any]]:
     """Make every comparison of a claim."""
     found: list[dict[str, Any]] = []
@@ -146,12 +161,15 @@ def _parts(claim: Claim, ours: _Ours, confidence: float) -> list[dict[str, Any]]
             for metric in metrics:
                 up = metric_info(metric).direction == "up"
                 effect = measure(left.of(metric), right.of(metric), up, ratio, confidence)
+                draws = (left.resampled.get(metric, {}), right.resampled.get(metric, {}))
+                spread = None if ratio else resampled_interval(*draws, up, confidence)
                 if isinstance(claim, OrderClaim):
                     low, high = _threshold(claim, first, second, metric), math.inf
                 else:
                     high = math.log1p(claim.tolerance[metric]) if ratio else claim.tolerance[metric]
                     low = -high
-                found.append(_part(metric, first, second, effect, low, high))
+                part = _part(metric, first, second, effect, low, high)
+                found.append(part | _spread(spread))
     elif isinstance(claim, FeaturesClaim):
         for first, second in claim.pairs:
             more, less = (ours.features(claim, label).of(claim.value) for label in (first, second))
@@ -195,6 +213,8 @@ def _ours_text(parts: Sequence[Mapping[str, Any]]) -> str:
             )
             low, high = part["interval low"], part["interval high"]
             span = "" if low is None else f" [{low:+.3g} … {high:+.3g}]"
+            if part.get("resampled low") is not None:
+                span += f" {{{part['resampled low']:+.3g} … {part['resampled high']:+.3g}}}"
             texts.append(f"{part['metric']} ({part['first']} : {part['second']}) {pair}{span}")
     return "; ".join(texts)
 
@@ -274,7 +294,8 @@ def claims_markdown(frame: pd.DataFrame, contexts: Mapping[str, TableContext]) -
         f"{sources}\n\n{summary}.\n\n"
         "Ours: mean ± sample standard deviation over seeds, and the interval of the paired effect, "
         "positive where the first is better. A claim counts as reproduced only with three seeds or more "
-        "and if every comparison holds; intervals cover the variation between training seeds.\n\n"
+        "and if every comparison holds; intervals in [ ] cover the variation between training seeds, those "
+        "in { } the choice of validation images or scenes with these seeds (bootstrap, 200 resamples).\n\n"
         + markdown_grid([name.capitalize() for name in columns], rows, left=len(columns))
     )
 

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from nexusflow.paper.paired import MIN_SEEDS_FOR_INTERVAL, paired_interval
 from nexusflow.paper.rows import mean_and_std
 
-__all__ = ["VERDICTS", "Effect", "Verdict", "combine", "judge", "measure"]
+__all__ = ["VERDICTS", "Effect", "Verdict", "combine", "judge", "measure", "resampled_interval"]
 
 Verdict = Literal[
     "reproduced", "not reproduced", "within noise", "impossible as printed", "not run at this scale"
@@ -82,6 +84,31 @@ def measure(
         std,
         paired_interval(effects, confidence),
     )
+
+
+def resampled_interval(
+    first: Mapping[int, Sequence[float]],
+    second: Mapping[int, Sequence[float]],
+    up: bool,
+    confidence: float = 0.95,
+) -> tuple[float, float] | None:
+    """Say how much a difference depends on the validation images or scenes.
+
+    Args:
+        first: seed → values on resampled sets of the run that should be better.
+        second: the same of the other run, on the same sets.
+        up: whether larger is better.
+        confidence: level of the interval.
+
+    Returns:
+        Quantiles of the signed difference, averaged over the seeds that both have; None without such seeds.
+    """
+    seeds = [seed for seed in sorted(first) if seed in second]
+    if not seeds:
+        return None
+    differences = np.mean([np.subtract(first[seed], second[seed]) for seed in seeds], axis=0)
+    low, high = np.quantile(differences if up else -differences, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    return float(low), float(high)
 
 
 def judge(effect: Effect, low: float, high: float = math.inf) -> Verdict:

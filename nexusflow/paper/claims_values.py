@@ -23,6 +23,7 @@ __all__ = [
     "first_and_last",
     "read_analysis",
     "read_mmd",
+    "read_resampled",
     "read_values",
     "runs_of_labels",
 ]
@@ -43,12 +44,14 @@ class ClaimFiles:
     Args:
         metrics: suite and run → one metrics.json per seed.
         logs: suite and run → seed → log.csv.
+        resampled: suite and run → seed → resampled.json.
         mmd: suite and run → seed → result of `nexusflow analyse mmd`.
         features: analysis, suite and run → seed → result of `nexusflow analyse {analysis}`.
     """
 
     metrics: Mapping[RunKey, Sequence[Path]] = field(default_factory=dict)
     logs: Mapping[RunKey, Mapping[int, Path]] = field(default_factory=dict)
+    resampled: Mapping[RunKey, Mapping[int, Path]] = field(default_factory=dict)
     mmd: Mapping[RunKey, Mapping[int, Path]] = field(default_factory=dict)
     features: Mapping[tuple[str, str, str], Mapping[int, Path]] = field(default_factory=dict)
 
@@ -60,14 +63,20 @@ class RunValues:
     Args:
         values: metric → seed → value; cost goes by the names of the printed table.
         hashes: sha256 of every file that was read.
+        resampled: metric → seed → values on resampled images or scenes, the same draws for every run.
     """
 
     values: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     hashes: tuple[str, ...] = ()
+    resampled: Mapping[str, Mapping[int, Sequence[float]]] = field(default_factory=dict)
 
     def __or__(self, other: RunValues) -> RunValues:
         """Join the numbers of two kinds of files of one run."""
-        return RunValues({**self.values, **other.values}, (*self.hashes, *other.hashes))
+        return RunValues(
+            {**self.values, **other.values},
+            (*self.hashes, *other.hashes),
+            {**self.resampled, **other.resampled},
+        )
 
     def of(self, metric: str) -> Mapping[int, float]:
         """Give one metric.
@@ -138,6 +147,27 @@ def read_values(paths: Sequence[Path], key: RunKey, context: TableContext) -> Ru
     return RunValues(_values(files), tuple(file.sha256 for file in files))
 
 
+def read_resampled(paths: Mapping[int, Path], key: RunKey, scale: str) -> RunValues:
+    """Read the scores of a run on resampled images or scenes.
+
+    Args:
+        paths: seed → resampled.json.
+        key: suite and run that every file must carry.
+        scale: scale that every file must carry.
+
+    Returns:
+        The resampled values.
+
+    Raises:
+        UserError: naming the file and key if a file is of another run, scale or seed.
+    """
+    found: dict[str, dict[int, Sequence[float]]] = {}
+    for seed, path in paths.items():
+        for metric, values in _analysis(path, key, scale, seed)["values"].items():
+            found.setdefault(metric, {})[seed] = values
+    return RunValues(hashes=tuple(sha256_file(path) for path in paths.values()), resampled=found)
+
+
 def read_mmd(paths: Mapping[int, Path], key: RunKey, scale: str, reading: MMDReading) -> RunValues:
     """Read one reading of the MMD between a run's tasks.
 
@@ -191,7 +221,7 @@ def _analysis(path: Path, key: RunKey, scale: str, seed: int) -> dict[str, Any]:
     assert isinstance(content, dict)
     for name, value in {"scale": scale, "suite": key[0], "run": key[1], "seed": seed}.items():
         if content.get(name) != value:
-            raise UserError(f"{path}: key '{name}' must be {value}; analyse the run again.")
+            raise UserError(f"{path}: key '{name}' must be {value}; make the file again.")
     return content
 
 

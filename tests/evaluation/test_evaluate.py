@@ -43,7 +43,8 @@ def _folder(path: Path, world: Path, cache: Cache) -> Path:
 def test_metrics_of_a_prediction_folder(tmp_path: Path, world: Path, cache: Cache) -> None:
     folder = _folder(tmp_path, world, cache)
     metrics = evaluate_predictions(folder, cache, world, VERSION, "val", 50.0)
-    assert set(metrics) == {"overall", "boston", "singapore", "check"}
+    assert set(metrics) == {"overall", "boston", "singapore", "check", "resampled"}
+    assert metrics["resampled"]["groups"] == 2
     names = {"AMOTA", "AMOTP", "Recall", "IDS", "MOTA", "Lanes", "Drivable", "Divider", "Crossing", "Contour"}
     for region in ("overall", "boston", "singapore"):
         assert names | {"AMOTA/car"} <= set(metrics[region])

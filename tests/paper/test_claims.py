@@ -105,6 +105,25 @@ def test_the_distance_of_the_tasks_is_judged_by_the_declared_reading(
         _ledger(paper, ClaimFiles(mmd=swapped))
 
 
+def test_the_choice_of_images_has_an_interval_of_its_own(paper: PaperConfig, tmp_path: Path) -> None:
+    metrics, resampled = {}, {}
+    for run, strength in (("nexusflow_two_stage", 1.6), ("baseline", 1.0)):
+        metrics["nuscenes", run] = write_metrics(tmp_path, run, (0, 1, 2), strength)
+        paths = {seed: tmp_path / run / f"resampled{seed}.json" for seed in (0, 1, 2)}
+        for seed, path in paths.items():
+            head = {"scale": "smoke", "suite": "nuscenes", "run": run, "seed": seed}
+            # Every resample gives ours the same lead, however the draws differ.
+            values = [50 * strength + draw for draw in range(10)]
+            write_json(path, {**head, "unit": "scene", "values": {"Lanes": values}})
+        resampled["nuscenes", run] = paths
+    parts = build_ledger(paper, ClaimFiles(metrics, resampled=resampled), CONTEXTS)[1]
+    chosen = (parts["id"] == "two_stage_over_baseline") & (parts["metric"] == "Lanes")
+    row = parts[chosen].iloc[0]
+    assert row["resampled low"] == pytest.approx(30) and row["resampled high"] == pytest.approx(30)
+    other = (parts["id"] == "two_stage_over_baseline") & (parts["metric"] == "AMOTA")
+    assert parts[other]["resampled low"].isna().all()
+
+
 def test_mixing_is_judged_by_the_analyses(paper: PaperConfig, tmp_path: Path) -> None:
     mixing = {"nexusflow_two_stage": 0.4, "baseline": 0.1, "mtpsl": 0.1, "jtr": 0.1}
     files = {}

@@ -6,6 +6,7 @@ rule evaluate:
         pipeline.evaluation_inputs,
     output:
         "results/{scale}/runs/{suite}/{run}/seed{seed}/metrics.json",
+        "results/{scale}/runs/{suite}/{run}/seed{seed}/resampled.json",
     log:
         "results/{scale}/logs/evaluate/{suite}_{run}_seed{seed}.log",
     benchmark:

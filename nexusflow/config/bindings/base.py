@@ -226,7 +226,8 @@ class SuiteBinding(ABC):
             workers: processes.
 
         Returns:
-            Keys `metrics` (region → metric → value), `check`, and what else metrics.json shall say.
+            Keys `metrics` (region → metric → value), `check`, `resampled` (see
+            `nexusflow.evaluation.resampling`), and what else metrics.json shall say.
 
         Raises:
             UserError: for missing or malformed prediction files.

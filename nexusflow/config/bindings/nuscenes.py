@@ -205,7 +205,7 @@ class NuScenesBinding(SuiteBinding):
             class_range_m=cast("dict[str, float] | float | None", section.evaluation.class_range_m),
             workers=workers,
         )
-        check = metrics.pop("check", {})
+        check, resampled = metrics.pop("check", {}), metrics.pop("resampled")
         generated = config.world(self.name, world).model_dump()
         gap = {"domain_gap": generated["domain_gap"]} if "domain_gap" in generated else {}
-        return {"metrics": metrics, "check": check, **gap}
+        return {"metrics": metrics, "check": check, "resampled": resampled, **gap}

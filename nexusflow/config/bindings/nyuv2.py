@@ -181,7 +181,9 @@ class NYUv2Binding(SuiteBinding):
         """See `SuiteBinding.score`."""
         from nexusflow.evaluation.dense import evaluate_dense
         from nexusflow.evaluation.dense_predictions import DensePredictions
+        from nexusflow.evaluation.resampling import resample_dense
 
         predictions = DensePredictions.open(layout.predictions(self.name, run, seed))
         cache = self._open_cache(layout, self.world_of(config, run))
-        return {"metrics": {"overall": evaluate_dense(predictions, cache, split="val")}, "check": {}}
+        metrics = {"overall": evaluate_dense(predictions, cache, split="val")}
+        return {"metrics": metrics, "check": {}, "resampled": resample_dense(predictions, cache)}

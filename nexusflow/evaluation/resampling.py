@@ -1,0 +1,97 @@
+"""Scores of resampled validation splits: what depends on which images or scenes happen to be in it.
+
+The draws depend on the number of groups alone, so that resamples of two runs can be paired.
+
+Letters: B resamples, G groups (images or scenes), F frames, K classes, R map regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nexusflow.data.nyuv2.cache import NYUv2Cache
+from nexusflow.evaluation.dense import DenseMetrics
+from nexusflow.evaluation.dense_predictions import DensePredictions
+from nexusflow.evaluation.mapping import MAP_METRICS, MapCounts
+
+__all__ = ["RESAMPLES", "draw_groups", "resample_dense", "resample_map"]
+
+RESAMPLES = 200
+_SEED = 0
+_DIGITS = 6  # more would only make the file larger
+
+
+def draw_groups(count: int) -> NDArray[np.int64]:
+    """Draw as many groups as there are, with replacement.
+
+    Args:
+        count: number G of groups.
+
+    Returns:
+        How often each was drawn, (B, G).
+    """
+    generator = np.random.Generator(np.random.PCG64(_SEED))
+    return generator.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+
+
+def _content(unit: str, count: int, values: Mapping[str, Sequence[float] | NDArray[Any]]) -> dict[str, Any]:
+    rounded = {name: [round(float(x), _DIGITS) for x in column] for name, column in values.items()}
+    return {"unit": unit, "groups": count, "seed": _SEED, "values": rounded}
+
+
+def resample_dense(predictions: DensePredictions, cache: NYUv2Cache, split: str = "val") -> dict[str, Any]:
+    """Score resampled sets of images.
+
+    Args:
+        predictions: prediction files of the split.
+        cache: the data set with all labels.
+        split: "train" or "val".
+
+    Returns:
+        `unit`, `groups`, `seed`, and `values`: "Seg IoU" (%), "Depth aErr" (metres), "Norm mErr" (degrees) →
+        B numbers.
+    """
+    images = []
+    for number, row in enumerate(cache.rows(split)):
+        metrics = DenseMetrics()
+        metrics.add(
+            predictions.classes_NHW[number],
+            predictions.depth_N1HW[number],
+            predictions.normal_N3HW[number],
+            cache.labels_NHW[row],
+            cache.depth_N1HW[row],
+            cache.normals_N3HW[row],
+        )
+        images.append(metrics)
+    scores = [DenseMetrics.joined(images, drawn_G).compute() for drawn_G in draw_groups(len(images))]
+    names = ("Seg IoU", "Depth aErr", "Norm mErr")
+    kept = [name for name in names if all(name in score for score in scores)]
+    return _content("image", len(images), {name: [score[name] for score in scores] for name in kept})
+
+
+def resample_map(counts: MapCounts, scene_F: NDArray[Any]) -> dict[str, Any]:
+    """Score the maps of resampled sets of scenes; tracking has no sums by scene and is left out.
+
+    Args:
+        counts: cells in intersection and union of every frame.
+        scene_F: scene of every frame.
+
+    Returns:
+        `unit`, `groups`, `seed`, and `values`: map metric → B numbers, %, if it has a cell.
+    """
+    names, codes_F = np.unique(scene_F, return_inverse=True)
+    sums = []
+    for table_FR in (counts.intersection_FR, counts.union_FR):
+        sum_GR = np.zeros((len(names), table_FR.shape[1]), np.int64)
+        np.add.at(sum_GR, codes_F, table_FR)
+        sums.append(draw_groups(len(names)) @ sum_GR)
+    values = {
+        name: 100.0 * sums[0][:, region] / sums[1][:, region]
+        for region, name in enumerate(MAP_METRICS)
+        if (sums[1][:, region] > 0).all()
+    }
+    return _content("scene", len(names), values)

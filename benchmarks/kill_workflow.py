@@ -2,9 +2,10 @@
 
     python benchmarks/kill_workflow.py --kills 20
 
-The smoke table is made once without a kill. Then, in a second copy of the project, Snakemake is started and its
-process group killed, again and again, until the kills are used up; a table that is finished early is removed
-with all its results, and made anew. Each start is the same command, without --unlock or --rerun-incomplete.
+The smoke table is made once without a kill. Then, in a second copy of the project, Snakemake is started and
+its process group killed, again and again, until the kills are used up; a table that is finished early is
+removed with all its results, and made anew. Each start is the same command, without --unlock or
+--rerun-incomplete.
 The exit code is 1 if the last call fails, or if weights, logs or tables differ from those without a kill.
 """
 

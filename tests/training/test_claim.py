@@ -4,12 +4,16 @@ import fcntl
 import os
 import shutil
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nexusflow.core.errors import UserError
 from nexusflow.methods.config import SupervisedConfig
+from nexusflow.training import claim
 from nexusflow.training.claim import claimed
 from nexusflow.training.run import RunIdentity, train_run
 from tests.training.test_loop import CONFIG
@@ -25,6 +29,20 @@ def hold(folder: Path) -> int:
     return descriptor
 
 
+@pytest.fixture
+def when_waiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Let something happen once somebody waits, however slow the machine is."""
+
+    def arrange(act: Callable[[], None]) -> None:
+        def announced(*words: str, **options: Any) -> None:
+            print(*words, **options)
+            threading.Timer(0.05, act).start()
+
+        monkeypatch.setattr(claim, "print", announced, raising=False)
+
+    return arrange
+
+
 def test_a_free_run_is_not_waited_for(tmp_path: Path) -> None:
     for _ in range(2):
         with claimed(tmp_path / "work") as waited:
@@ -32,7 +50,12 @@ def test_a_free_run_is_not_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("finished", [False, True])
-def test_an_owner_is_waited_for(tmp_path: Path, finished: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_owner_is_waited_for(
+    tmp_path: Path,
+    finished: bool,
+    capsys: pytest.CaptureFixture[str],
+    when_waiting: Callable[[Callable[[], None]], None],
+) -> None:
     folder = tmp_path / "work"
     other = hold(folder)
 
@@ -41,19 +64,21 @@ def test_an_owner_is_waited_for(tmp_path: Path, finished: bool, capsys: pytest.C
             shutil.rmtree(folder)
         os.close(other)
 
-    threading.Timer(0.2, leave).start()
+    when_waiting(leave)
     with claimed(folder) as waited:
         assert waited and (folder / "owner.lock").read_text() == str(os.getpid())
     assert capsys.readouterr().err == "waiting for process 4711, which trains the same run\n"
 
 
-def test_what_the_other_process_finished_is_not_trained_again(tmp_path: Path) -> None:
+def test_what_the_other_process_finished_is_not_trained_again(
+    tmp_path: Path, when_waiting: Callable[[Callable[[], None]], None]
+) -> None:
     identity = RunIdentity("smoke", "toy", "toy", 0, "code", {}, "data")
     train_run(identity, ToySuite(), SupervisedConfig(), CONFIG, tmp_path)
     written = (tmp_path / "provenance.json").stat().st_mtime_ns
     for again, steps in ((identity, 0), (RunIdentity("smoke", "toy", "toy", 0, "new", {}, "data"), 10)):
         other = hold(tmp_path / "work")
-        threading.Timer(0.2, os.close, (other,)).start()
+        when_waiting(partial(os.close, other))
         suite = ToySuite()
         train_run(again, suite, SupervisedConfig(), CONFIG, tmp_path)
         assert len(suite.batches) == steps

@@ -1,4 +1,4 @@
-"""Resume checkpoints of a run: the last two, each with its own checksum, in a folder that nobody else reads.
+"""Resume checkpoints of a run: the last two, each with its own checksum, in the working folder of the run.
 
 A run that was killed at any moment, also while it was saving, goes on from the newest checkpoint that is
 whole and ends with the same bytes as one that was not.
@@ -74,7 +74,7 @@ class ResumeFiles:
     """The resume checkpoints of one run.
 
     Args:
-        folder: where they lie; nothing else lies there.
+        folder: where they lie.
         fingerprint: hash of everything the run depends on; checkpoints of another one are not used.
     """
 
@@ -107,7 +107,8 @@ class ResumeFiles:
         path = self.folder / _NAME.format(step=state.step)
         write_tensors(path, tensors, header | {"checksum": _checksum(tensors, header)})
         kept, self._newest = {path, self._newest}, path
-        for other in self.folder.iterdir():
+        # Half-written ones of killed attempts as well.
+        for other in (*self.folder.glob("resume_*"), *self.folder.glob(".resume_*")):
             if other not in kept:
                 other.unlink(missing_ok=True)
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import torch
 
-from nexusflow.core.files import sha256_json, write_json
+from nexusflow.core.files import read_json, sha256_json, write_json
 from nexusflow.methods.base import BuildContext
 from nexusflow.methods.build import build_method
 from nexusflow.methods.section import MethodSection
 from nexusflow.suites.base import Suite
 from nexusflow.training.checkpoint import load_weights, save_weights
+from nexusflow.training.claim import claimed
 from nexusflow.training.config import TrainingConfig
 from nexusflow.training.loop import FitResult, fit
 from nexusflow.training.resume import ResumeFiles
@@ -106,13 +107,37 @@ def train_run(
     Raises:
         UserError: if the checkpoint does not fit or training diverges.
     """
+    resume = ResumeFiles(output / "work", identity.fingerprint)
+    with claimed(resume.folder) as waited:
+        if not (waited and _is_published(output, identity)):
+            _train_and_publish(identity, suite, method_config, training, output, initial_weights, resume)
+        resume.remove()
+
+
+def _is_published(output: Path, identity: RunIdentity) -> bool:
+    """Whether this very run is finished; its provenance is written last."""
+    names = ("model.safetensors", "method.safetensors", "log.csv", "provenance.json")
+    if not all((output / name).exists() for name in names):
+        return False
+    return read_json(output / "provenance.json").get("fingerprint") == identity.fingerprint
+
+
+def _train_and_publish(
+    identity: RunIdentity,
+    suite: Suite,
+    method_config: MethodSection,
+    training: TrainingConfig,
+    output: Path,
+    initial_weights: Path | None,
+    resume: ResumeFiles,
+) -> None:
+    """Train and write everything, the provenance last."""
     _remove_leftovers(output)
     header = {"run": identity.run, "seed": identity.seed, "suite": identity.suite, "scale": identity.scale}
     header["architecture"] = suite.architecture
     started_from = load_weights(initial_weights, suite.model, suite.architecture) if initial_weights else None
     context = BuildContext(suite.tap_channels, identity.seed, suite.canvas_spec, identity.suite)
     method = build_method(method_config, context)
-    resume = ResumeFiles(output / "work", identity.fingerprint)
     title = f"{identity.run}, seed {identity.seed}"
     result = fit(suite, method, training, identity.seed, resume, title)
     save_weights(output / "model.safetensors", result.model, header)
@@ -122,7 +147,6 @@ def train_run(
     record = _provenance(identity, started_from, training, result)
     best = best_validation(result.log.rows, suite.score_directions)
     write_json(output / "provenance.json", record | ({"best_validation": best} if best else {}))
-    resume.remove()
 
 
 def _remove_leftovers(output: Path) -> None:

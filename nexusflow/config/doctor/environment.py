@@ -73,14 +73,15 @@ def check_libraries(requirements: Iterable[str], lock: str) -> list[Finding]:
 def _has(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:
+    except (ImportError, OSError):
+        # Looking for a part of a package imports the package, which may be broken.
         return False
 
 
 def _check_compiled() -> list[Finding]:
     devkit = (
         ok("nuScenes devkit", "found")
-        if _has("nuscenes.nuscenes")
+        if _has("nuscenes")
         else act("nuScenes devkit", "cannot be imported", _REINSTALL)
     )
     install = "run `python scripts/bootstrap.py --extra mmdet3d` if you need the compiled operators"

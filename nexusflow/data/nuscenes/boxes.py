@@ -63,11 +63,11 @@ def read_boxes(
     kept = []
     for token in sample["anns"]:
         record = nusc.get("sample_annotation", token)
-        points = record["num_lidar_pts"] + record["num_radar_pts"]
-        if not isinstance(points, int):
+        counts = record["num_lidar_pts"], record["num_radar_pts"]
+        if not all(isinstance(count, int) for count in counts):
             complaint = f"num_lidar_pts and num_radar_pts of token {token!r} are no whole numbers"
             raise table_error(nusc, "sample_annotation", complaint)
-        if record["category_name"] in labels and points >= config.min_points:
+        if record["category_name"] in labels and sum(counts) >= config.min_points:
             kept.append(record)
     boxes_G9 = boxes_to_frame(
         _column(nusc, kept, "translation", 3),
@@ -115,5 +115,8 @@ def _velocity(nusc: NuScenes, record: dict[str, Any]) -> np.ndarray:
             velocity_3 = nusc.box_velocity(record["token"])
     except KeyError as error:
         complaint = f"prev or next of token {record['token']!r} refers to {error}, which does not exist"
+        raise table_error(nusc, "sample_annotation", complaint) from None
+    except (TypeError, ValueError) as error:
+        complaint = f"prev or next of token {record['token']!r} has no place or time ({error})"
         raise table_error(nusc, "sample_annotation", complaint) from None
     return velocity_3 if np.isfinite(velocity_3).all() else np.zeros(3)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from nexusflow.core.errors import UserError
-from nexusflow.data.nuscenes.tables import get_record, table_path
+from nexusflow.data.nuscenes.tables import get_record, table_error, table_path
 from nexusflow.data.nuscenes.vocabulary import city_of_location
 
 if TYPE_CHECKING:
@@ -66,7 +66,11 @@ def list_scenes(nusc: NuScenes, splits: Sequence[str]) -> tuple[list[SceneEntry]
     """
     by_name = {record["name"]: record for record in nusc.scene}
     samples_of: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    known = {record["token"] for record in nusc.scene}
     for sample in nusc.sample:
+        if sample["scene_token"] not in known:
+            complaint = f"scene_token of token {sample['token']!r} refers to no record of scene.json"
+            raise table_error(nusc, "sample", complaint)
         samples_of[sample["scene_token"]].append(sample)
     scenes: list[SceneEntry] = []
     frames: list[dict[str, Any]] = []

@@ -43,6 +43,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     ),
     "map": ("filename", "log_tokens"),
 }
+# Keys that hold text, beside tokens.
+_TEXTS = {"token", "name", "channel", "modality", "location", "filename", "prev", "next"}
 _REPAIR = "extract the metadata archive again"
 
 
@@ -115,7 +117,7 @@ def get_record(nusc: NuScenes, table: str, token: str, source: str) -> dict[str,
     """
     try:
         return nusc.get(table, token)
-    except KeyError:
+    except (KeyError, TypeError):
         raise table_error(nusc, table, f"token {token!r}, referred to by {source}, is missing") from None
 
 
@@ -158,13 +160,20 @@ def numbers(
 
 
 def _check_keys(records: list[dict[str, Any]], table: str, folder: Path) -> None:
-    """Refuse records that lack a key."""
+    """Refuse records that lack a key, or hold anything but text where text belongs."""
     wanted = {"token", *TABLES[table]}
+    texts = sorted(key for key in wanted if key in _TEXTS or key.endswith("_token"))
     for record in records:
         for key in wanted if not wanted <= record.keys() else ():
             if key not in record:
                 raise UserError(
                     f"{folder / table}.json: token {record.get('token')!r} has no key {key!r}; {_REPAIR}."
+                )
+        for key in texts:
+            if not isinstance(record[key], str):
+                raise UserError(
+                    f"{folder / table}.json: {key} of token {record['token']!r} is {record[key]!r}, "
+                    f"not text; {_REPAIR}."
                 )
 
 
@@ -187,7 +196,12 @@ def _find_fault(data_root: Path, folder: Path) -> None:
                         f"{folder / table}.json: {key} {record[key]!r} of token {record['token']!r} "
                         f"refers to no record of {key.removesuffix('_token')}.json; {_REPAIR}."
                     )
-    mapped = {token for record in tables["map"] for token in record["log_tokens"]}
+    for record in tables["map"]:
+        if not isinstance(record["log_tokens"], list):
+            raise UserError(
+                f"{folder / 'map.json'}: log_tokens of token {record['token']!r} are no list; {_REPAIR}."
+            )
+    mapped = {str(token) for record in tables["map"] for token in record["log_tokens"]}
     for record in tables["log"]:
         if record["token"] not in mapped:
             raise UserError(f"{folder / 'map.json'}: no log_tokens hold log {record['token']!r}; {_REPAIR}.")

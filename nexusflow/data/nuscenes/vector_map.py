@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["LocationMap", "load_location_map"]
 
 _COARSE_M, _FINE_M = 400.0, 25.0
+_FARTHEST_M = 50_000.0
 _LINE, _POLYGON = shapely.GeometryType.LINESTRING, shapely.GeometryType.POLYGON
 
 
@@ -117,9 +118,17 @@ def _geometry(
     """Build one line or polygon and check it."""
     try:
         geometry = extract(record[key] if token is None else token)
-        if not np.isfinite(shapely.get_coordinates(geometry)).all():
-            raise ValueError("a node is not finite")
-    except (KeyError, ValueError, TypeError, shapely.errors.ShapelyError) as error:
+        # A map is cut into tiles, whose number grows with its extent.
+        if not (np.abs(shapely.get_coordinates(geometry)) < _FARTHEST_M).all():
+            raise ValueError("a node is not finite or not on any map")
+    except (
+        KeyError,
+        IndexError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        shapely.errors.ShapelyError,
+    ) as error:
         raise UserError(
             f"{path}: {key} of token {record.get('token')!r} in layer {layer} is broken ({error}); "
             "extract the map expansion v1.3 again."
@@ -133,9 +142,15 @@ def _polygons(path: Path, source: NuScenesMap, layers: Iterable[str]) -> list[sh
     for layer in layers:
         for record in getattr(source, layer):
             if layer == "drivable_area":  # the one layer whose records own several polygons
+                tokens = record.get("polygon_tokens", [])
+                if not isinstance(tokens, list):
+                    raise UserError(
+                        f"{path}: polygon_tokens of token {record.get('token')!r} in layer {layer} "
+                        "are no list; extract the map expansion v1.3 again."
+                    )
                 found += [
                     _geometry(path, layer, record, "polygon_tokens", source.extract_polygon, token)
-                    for token in record.get("polygon_tokens", [])
+                    for token in tokens
                 ]
             else:
                 found.append(_geometry(path, layer, record, "polygon_token", source.extract_polygon))

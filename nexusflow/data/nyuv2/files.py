@@ -6,7 +6,9 @@ Letters: H × W pixels.
 from __future__ import annotations
 
 from pathlib import Path
+from tokenize import TokenError
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -74,10 +76,13 @@ def _load(path: Path) -> np.ndarray:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; make or copy the data set again.") from error
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, MemoryError, SyntaxError, TokenError, BadZipFile) as error:
+        # A damaged header is parsed as Python, and may promise more than fits into memory.
         raise UserError(
             f"{path} is no readable npy array (truncated or of another format); copy it again."
         ) from error
+    if not isinstance(array, np.ndarray):
+        raise UserError(f"{path} is an archive of arrays, not one; copy it again.")
     if array.dtype.kind not in "fiu":
         raise UserError(f"{path} holds {array.dtype}, not numbers; copy it again.")
     if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -246,6 +246,26 @@ def figure(
 
 
 @app.command()
+def plan(
+    scale: Scale = None,
+    output: Annotated[
+        list[str] | None, typer.Option(help="table or figure (default: all but those made on request)")
+    ] = None,
+    seeds: Seeds = None,
+    csv: Annotated[Path | None, typer.Option(help="also write the runs to this file")] = None,
+) -> None:
+    """Say what a scale costs before it is run: hours, memory and disk of every run, from measurements."""
+    from nexusflow.config.plan import plan_data, plan_runs
+    from nexusflow.config.plan_table import print_plan, write_plan
+
+    configuration, layout = _load(scale)
+    runs = plan_runs(configuration, layout, output or [], list(seeds or configuration.main.seeds))
+    print_plan(runs, plan_data(configuration), f"Scale {configuration.scale_name}")
+    if csv is not None:
+        write_plan(runs, csv)
+
+
+@app.command()
 def report(
     scale: Scale = None,
     seeds: Seeds = None,

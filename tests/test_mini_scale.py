@@ -1,7 +1,7 @@
 """The scale `mini` from archives to metrics, with an embedded world in the place of nuScenes v1.0-mini.
 
-The world's scenes take the names of the mini split, its folders lie in archives like the real ones, and sizes are
-those of the smoke scale; everything else is the code and the configuration that the recorded release goes through.
+The world's scenes take the names of the mini split, its folders lie in archives like the real ones, and sizes
+are those of the smoke scale; everything else is the code and configuration that the recorded release takes.
 """
 
 from __future__ import annotations

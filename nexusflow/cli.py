@@ -54,6 +54,15 @@ def _load(scale: str | None):
     return configuration, Layout(configuration.scale_name)
 
 
+def _claim_device() -> None:
+    """Take one of several GPUs for this process, before anything touches CUDA."""
+    from nexusflow.core.devices import claim_device
+
+    device = claim_device()
+    if device is not None:
+        print(f"device {device}", file=sys.stderr)
+
+
 def _bound(scale: str | None, suite: str, world: str | None = None):
     from nexusflow.config.bindings.registry import binding_of
 
@@ -112,6 +121,7 @@ def train(run: Run, seed: Seed = 0, scale: Scale = None, suite: Suite = "nuscene
     """Train one run with one seed; an interrupted run goes on where it was."""
     from nexusflow.config.assemble import train_from_configuration
 
+    _claim_device()
     configuration, layout = _load(scale)
     train_from_configuration(configuration, layout, suite, run, seed)
 
@@ -121,6 +131,7 @@ def predict(run: Run, seed: Seed = 0, scale: Scale = None, suite: Suite = "nusce
     """Write what a trained model says about the validation split, in the field's own formats."""
     from nexusflow.config.assemble import predict_from_configuration
 
+    _claim_device()
     configuration, layout = _load(scale)
     predict_from_configuration(configuration, layout, suite, run, seed)
 
@@ -130,6 +141,7 @@ def features(run: Run, seed: Seed = 0, scale: Scale = None, suite: Suite = "nusc
     """Extract what a trained model holds about validation frames: branches, embeddings and latents."""
     from nexusflow.config.features import features_from_configuration
 
+    _claim_device()
     configuration, layout = _load(scale)
     features_from_configuration(configuration, layout, suite, run, seed)
 
@@ -157,6 +169,7 @@ def cost(scale: Scale = None, suite: Suite = "nyuv2") -> None:
     """Measure time and memory of a training step of every method of Table 5, in turns."""
     from nexusflow.config.measure import cost_from_configuration
 
+    _claim_device()
     configuration, layout = _load(scale)
     cost_from_configuration(configuration, layout, suite)
 
@@ -244,6 +257,26 @@ def figure(
 
     configuration, layout = _load(scale)
     draw_figure(configuration, layout, name, list(seeds or configuration.main.seeds))
+
+
+@app.command()
+def plan(
+    scale: Scale = None,
+    output: Annotated[
+        list[str] | None, typer.Option(help="table or figure (default: all but those made on request)")
+    ] = None,
+    seeds: Seeds = None,
+    csv: Annotated[Path | None, typer.Option(help="also write the runs to this file")] = None,
+) -> None:
+    """Say what a scale costs before it is run: hours, memory and disk of every run, from measurements."""
+    from nexusflow.config.plan import plan_data, plan_runs
+    from nexusflow.config.plan_table import print_plan, write_plan
+
+    configuration, layout = _load(scale)
+    runs = plan_runs(configuration, layout, output or [], list(seeds or configuration.main.seeds))
+    print_plan(runs, plan_data(configuration), f"Scale {configuration.scale_name}")
+    if csv is not None:
+        write_plan(runs, csv)
 
 
 @app.command()

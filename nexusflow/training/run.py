@@ -172,6 +172,7 @@ def _provenance(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {
             "processor": platform.machine(),
+            "device": f"gpu: {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "cpu",
             "system": platform.system(),
             "threads": torch.get_num_threads(),
         },

@@ -33,6 +33,8 @@ rule cost:
     conda:
         "../../environment.yml"
     threads: workflow.cores
+    resources:
+        gpu=1,
     params:
         settings=lambda w: pipeline.settings("cost", w, suite="nyuv2"),
         code=lambda w: pipeline.cost_code(w, "nyuv2"),

@@ -14,6 +14,8 @@ rule features:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        gpu=1,
     params:
         settings=lambda w: pipeline.settings("features", w),
         code=lambda w: pipeline.code("features", w.suite),

@@ -22,6 +22,8 @@ rule nuscenes_predict:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        gpu=1,
     params:
         settings=lambda w: pipeline.settings("predict", w, suite="nuscenes"),
         code=pipeline.code("predict", "nuscenes"),
@@ -50,6 +52,8 @@ rule nyuv2_predict:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        gpu=1,
     params:
         settings=lambda w: pipeline.settings("predict", w, suite="nyuv2"),
         code=lambda w: pipeline.prediction_code(w, "nyuv2"),

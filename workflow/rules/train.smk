@@ -18,6 +18,8 @@ rule train:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        gpu=1,
     params:
         settings=lambda w: pipeline.settings("train", w),
         code=pipeline.training_code,

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PROFILES = ROOT / "workflow" / "profiles"
+PROFILES = ROOT / "profiles"
 RULES = "".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
 
 SBATCH = """#!{python}

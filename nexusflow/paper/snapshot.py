@@ -63,7 +63,7 @@ def write_snapshot(source: Path, provenance_files: Sequence[Path], destination: 
     lines = [
         f"# Results of the `{runs[0]['scale']}` scale",
         "",
-        f"Copied by `snakemake --cores all snapshot`; the runs ended between {dates[0]} and {dates[-1]}.",
+        f"Copied by `nexusflow snapshot`; the runs ended between {dates[0]} and {dates[-1]}.",
         f"One CPU thread per run; {versions}.",
         "",
         "| run | seed | steps | training seconds | precision | code | data | finished |",

@@ -95,7 +95,7 @@ class AffineCoupling(nn.Module):
 
     def network_bounds(self) -> tuple[float, float]:
         """Lipschitz constants of s and t: spectral norms multiplied, since ReLU and clamp have 1."""
-        bounds = network_bounds(self.networks, [self.parts[1]])
+        bounds = network_bounds(self.networks, self.parts[1])
         return (0.0, bounds[0]) if self.additive else (bounds[0], bounds[1])
 
     def lipschitz(self, radius: float = math.inf, *, inverse: bool = False) -> float:

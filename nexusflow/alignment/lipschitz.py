@@ -5,7 +5,7 @@ Legend: M balls, E points at which a ball's values are known, K kept and C chang
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -31,12 +31,12 @@ def shear_norm(p_M: Tensor, q_M: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def network_bounds(networks: Iterable[nn.Module], sizes: Sequence[int]) -> list[float]:
+def network_bounds(networks: Iterable[nn.Module], size: int) -> list[float]:
     """Lipschitz constants of networks of linear layers and activations that have the constant 1.
 
     Args:
         networks: the networks.
-        sizes: outputs of each quantity; a network that computes several holds them one after the other.
+        size: outputs of each quantity; a network that computes several holds them one after the other.
 
     Returns:
         A bound per quantity: the spectral norms of the weights, multiplied.
@@ -46,7 +46,7 @@ def network_bounds(networks: Iterable[nn.Module], sizes: Sequence[int]) -> list[
         *hidden, last = [part for part in network.modules() if isinstance(part, nn.Linear)]
         before = math.prod(torch.linalg.matrix_norm(part.weight, 2).item() for part in hidden)
         bounds += [
-            before * torch.linalg.matrix_norm(weight, 2).item() for weight in last.weight.split(list(sizes))
+            before * torch.linalg.matrix_norm(weight, 2).item() for weight in last.weight.split(size)
         ]
     return bounds
 

@@ -1,6 +1,6 @@
 """Three lines attach the alignment to a plain training loop.
 
-    python examples/plain_loop.py --steps 60
+python examples/plain_loop.py --steps 60
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ def train(steps: int, weight: float = 0.1) -> list[dict[str, float]]:
     torch.manual_seed(0)
     model = ToyModel()
     # 1. attach to the last feature layer of every branch
-    handle = attach(model, {task: f"decoders.{task}" for task in TASKS}, example=make_batch(0)[0], weight=weight, dim=32)
+    handle = attach(
+        model, {task: f"decoders.{task}" for task in TASKS}, example=make_batch(0)[0], weight=weight, dim=32
+    )
     # 2. train the surrogates too
     optimizer = torch.optim.Adam([*model.parameters(), *handle.parameters()], lr=3e-3)
     history = []

@@ -17,7 +17,9 @@ class ToyModel(nn.Module):
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(nn.Conv2d(3, width, 3, 2, 1), nn.ReLU(), nn.Conv2d(width, width, 3, 1, 1))
+        self.encoder = nn.Sequential(
+            nn.Conv2d(3, width, 3, 2, 1), nn.ReLU(), nn.Conv2d(width, width, 3, 1, 1)
+        )
         self.decoders = nn.ModuleDict(
             {task: nn.Sequential(nn.ReLU(), nn.Conv2d(width, width, 3, 1, 1), nn.ReLU()) for task in TASKS}
         )
@@ -31,15 +33,19 @@ class ToyModel(nn.Module):
         return {task: self.heads[task](self.decoders[task](shared_BCHW)) for task in TASKS}
 
 
-def make_batch(step: int, samples: int = 12, side: int = 16) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+def make_batch(
+    step: int, samples: int = 12, side: int = 16
+) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
     """Discs on a slope: images, labels, and per task the samples (B,) whose labels may be seen."""
     generator = torch.Generator().manual_seed(step)
-    y_HW, x_HW = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    y_HW, x_HW = torch.meshgrid(torch.arange(float(side)), torch.arange(float(side)), indexing="ij")
     centre_B2 = torch.randint(4, side - 4, (samples, 2, 1, 1), generator=generator)
     distance_BHW = torch.hypot(x_HW - centre_B2[:, 0], y_HW - centre_B2[:, 1])
     kind_B = torch.randint(0, 2, (samples, 1, 1), generator=generator)
     disc_BHW = distance_BHW < 4
-    images_BCHW = torch.stack((disc_BHW * (1 + kind_B), disc_BHW * (2 - kind_B), y_HW / side * disc_BHW), dim=1)
+    images_BCHW = torch.stack(
+        (disc_BHW * (1 + kind_B), disc_BHW * (2 - kind_B), y_HW / side * disc_BHW), dim=1
+    )
     images_BCHW = images_BCHW + 0.1 * torch.randn(images_BCHW.shape, generator=generator)
     full = {
         "segmentation": disc_BHW * (1 + kind_B),

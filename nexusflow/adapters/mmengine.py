@@ -34,7 +34,7 @@ class NexusFlowHook(Hook):
     Example::
 
         custom_imports = dict(imports=["nexusflow.adapters.mmengine"])
-        custom_hooks = [dict(type="NexusFlowHook", taps=dict(map="map_head", track="track_head"), channels=...)]
+        custom_hooks = [dict(type="NexusFlowHook", taps=dict(map="map", track="track"), channels=...)]
     """
 
     def __init__(self, taps: Mapping[str, Any], **options: Any) -> None:

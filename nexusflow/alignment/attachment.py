@@ -223,7 +223,8 @@ def attach(
 
     Args:
         model: any model; attach after moving it to its device, and before compiling or wrapping it.
-        taps: per task the name of a submodule, as in ``model.named_modules()``, or the submodule; two or more.
+        taps: per task the name of a submodule, as in ``model.named_modules()``, or the submodule; two tasks
+            or more.
         channels: widths C, by task.
         example: a batch with which the model is called once, in evaluation mode and without gradient; a tuple
             holds several arguments, a function gets the model and calls it.
@@ -245,7 +246,7 @@ def attach(
         >>> class Model(nn.Module):
         ...     def __init__(self):
         ...         super().__init__()
-        ...         self.shared, self.depth, self.edges = nn.Linear(8, 16), nn.Linear(16, 12), nn.Linear(16, 6)
+        ...         self.shared, self.depth, self.edges = nn.Linear(8, 9), nn.Linear(9, 12), nn.Linear(9, 6)
         ...
         ...     def forward(self, x_BC):
         ...         x_BC = self.shared(x_BC).relu()

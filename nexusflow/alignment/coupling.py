@@ -261,7 +261,9 @@ def _lipschitz(
     bound_M, radius_M = torch.ones(1, dtype=torch.float64), torch.full((1,), radius, dtype=torch.float64)
     steps = steps[::-1] if inverse else steps
     # The roles of the first layer that is met; they change after every layer.
-    kept, changed = (bound_M.new_zeros(1, part) for part in steps[0][1].parts) if steps else (bound_M, bound_M)
+    kept, changed = (
+        (bound_M.new_zeros(1, part) for part in steps[0][1].parts) if steps else (bound_M, bound_M)
+    )
     for index, layer in steps:
         order_D = None if orders_PD is None or index % 2 else orders_PD[index // 2].cpu()
         if order_D is not None and not inverse:

@@ -60,7 +60,7 @@ class _Hook:
 
 
 def width_of(tap: Tap) -> int:
-    """Returns the features C of a tap: the second dimension of (B, C) and (B, C, H, W), the last of (B, N, C).
+    """Returns the features C of a tap (B, C), (B, N, C) or (B, C, H, W).
 
     Example:
         >>> width_of(torch.zeros(2, 30, 8)), width_of(torch.zeros(2, 8, 4, 5))
@@ -124,7 +124,7 @@ def _tap_of(output: Any, task: str) -> Tap:
     shape = tuple(features_of(output).shape)
     if len(shape) not in (2, 3, 4):
         raise TypeError(
-            f"the branch of {task!r} returned features of shape {shape}, not (B, C), (B, N, C) or (B, C, H, W); "
-            f"reshape them: select={{{task!r}: lambda output: ...}}"
+            f"the branch of {task!r} returned features of shape {shape}, not (B, C), (B, N, C) or "
+            f"(B, C, H, W); reshape them: select={{{task!r}: lambda output: ...}}"
         )
     return output

@@ -45,9 +45,7 @@ def network_bounds(networks: Iterable[nn.Module], size: int) -> list[float]:
     for network in networks:
         *hidden, last = [part for part in network.modules() if isinstance(part, nn.Linear)]
         before = math.prod(torch.linalg.matrix_norm(part.weight, 2).item() for part in hidden)
-        bounds += [
-            before * torch.linalg.matrix_norm(weight, 2).item() for weight in last.weight.split(size)
-        ]
+        bounds += [before * torch.linalg.matrix_norm(weight, 2).item() for weight in last.weight.split(size)]
     return bounds
 
 

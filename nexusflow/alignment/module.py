@@ -170,7 +170,9 @@ class NexusFlow(nn.Module):
         if missing == "raise":
             raise ValueError(f"no taps for the tasks {absent}, only for {list(taps)}")
         if self._batch_plan is not None and self._batch_plan.packed is not None:
-            raise RuntimeError(f"surrogates packed for an optimiser need the taps of all tasks; none for {absent}")
+            raise RuntimeError(
+                f"surrogates packed for an optimiser need the taps of all tasks; none for {absent}"
+            )
         present = [task for task in self.tasks if task in taps]
         idle = absent if len(present) > 1 else self.tasks
         zero = self._zero(idle)
@@ -196,7 +198,7 @@ class NexusFlow(nn.Module):
         return AlignmentOutput(x, z, log_det, loss, terms)
 
     def _zero(self, tasks: Sequence[str]) -> Tensor:
-        """A zero to which no number of these tasks' surrogates contributes, but whose gradient reaches all."""
+        """A zero whose gradient, zero as well, reaches every parameter of these tasks' surrogates."""
         modules = [module[task] for task in tasks for module in (self.aggregators, self.flows)]
         empty = [p.flatten()[:0].sum().float() for module in modules for p in module.parameters()]
         return torch.stack(empty).sum()
@@ -224,9 +226,7 @@ class NexusFlow(nn.Module):
             )
         return super()._apply(fn, recurse)
 
-    def _apply_surrogates(
-        self, taps: Sequence[Tap], tasks: Sequence[str]
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _apply_surrogates(self, taps: Sequence[Tap], tasks: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
         """h', z and log-determinants, (N, B, D) and (N, B); one product for all tasks that are alike."""
         plan = self._plan() if self.batched and len(tasks) == len(self.tasks) else None
         if plan is not None and plan.mlps:

@@ -18,7 +18,7 @@ from typing import Literal, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from nexusflow.alignment import AffineCoupling, CouplingStack, center_loss, pair_loss
 from nexusflow.alignment.lipschitz import inverse_stretch

@@ -1,4 +1,4 @@
-"""Minimal stand-ins for Lightning and MMEngine: only what the adapters touch, called in the libraries' order."""
+"""Minimal stand-ins for Lightning and MMEngine: what the adapters touch, in the order of the libraries."""
 
 from __future__ import annotations
 

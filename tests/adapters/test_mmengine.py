@@ -23,14 +23,20 @@ class Model(Branches):
     def forward(self, inputs, mode="tensor"):
         depth, edges = self.outputs(inputs)
         if mode == "loss":
-            return {"loss_depth": depth.square().mean(), "loss_edges": edges.square().mean(), "accuracy": edges.mean()}
+            return {
+                "loss_depth": depth.square().mean(),
+                "loss_edges": edges.square().mean(),
+                "accuracy": edges.mean(),
+            }
         return {"depth": depth}
 
 
 @pytest.fixture
 def adapter(monkeypatch):
     monkeypatch.delitem(sys.modules, "nexusflow.adapters.mmengine", raising=False)
-    install(monkeypatch, mmengine={}, mmengine_hooks={"Hook": object}, mmengine_registry={"HOOKS": Registry()})
+    install(
+        monkeypatch, mmengine={}, mmengine_hooks={"Hook": object}, mmengine_registry={"HOOKS": Registry()}
+    )
     yield importlib.import_module("nexusflow.adapters.mmengine")
     sys.modules.pop("nexusflow.adapters.mmengine", None)
 

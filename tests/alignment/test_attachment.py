@@ -1,4 +1,4 @@
-"""Attached surrogates: found by name, fed by hooks, gone without a trace, sound under copies and precision."""
+"""Attached surrogates: found by name, fed by hooks, gone without a trace, sound under copies."""
 
 import copy
 import warnings
@@ -142,7 +142,11 @@ def test_weights_may_come_from_the_batch():
     mask_BN[:, 0], mask_BHW[:, 2, 3] = True, 1
     aligned = handle({"track": mask_BN, "map": mask_BHW})
     expected = handle.surrogates(
-        {**outputs, "track": {"features": outputs["track"], "weights": mask_BN}, "map": outputs["map"][:, :, 2, 3]}
+        {
+            **outputs,
+            "track": {"features": outputs["track"], "weights": mask_BN},
+            "map": outputs["map"][:, :, 2, 3],
+        }
     )
     torch.testing.assert_close(aligned.loss, expected.loss)
 
@@ -263,7 +267,12 @@ def test_two_handles_do_not_disturb_each_other():
     model(x_BC)
     assert handle.loss() > 0 and other.loss() > 0
     with pytest.raises(ValueError, match="already"):
-        attach(attach(model, TAPS, channels=CHANNELS, register=True, **SMALL).model, TAPS, channels=CHANNELS, register=True)
+        attach(
+            attach(model, TAPS, channels=CHANNELS, register=True, **SMALL).model,
+            TAPS,
+            channels=CHANNELS,
+            register=True,
+        )
 
 
 def test_a_wrapper_is_looked_through():

@@ -3,9 +3,9 @@
     pip install FrEIA nflows normflows zuko
     python benchmarks/coupling_stack.py --out coupling_stack.csv
 
-Same width, depth and hidden size, log-determinant included. With several tasks the others run once per task and
-ours run as one batched product, as in training. All libraries take turns in every round; times are medians over
-the rounds, ratios are of medians of one run. Writes a table and beside it a plot.
+Same width, depth and hidden size, log-determinant included. With several tasks the others run once per task
+and ours run as one batched product, as in training. All libraries take turns in every round; times are medians
+over the rounds, ratios are of medians of one run. Writes a table and beside it a plot.
 
 Legend: N tasks, B batch, D dimensions.
 """
@@ -264,8 +264,8 @@ def main() -> None:
     writer.writerows(rows)
     write_text(arguments.out, text.getvalue())
     title = (
-        f"D = {arguments.dim}, depth {arguments.depth}, hidden {arguments.hidden}; torch {torch.__version__}, "
-        f"{torch.get_num_threads()} thread(s), medians of {arguments.rounds}"
+        f"D {arguments.dim}, depth {arguments.depth}, hidden {arguments.hidden}, torch {torch.__version__}, "
+        f"threads: {torch.get_num_threads()}; medians of {arguments.rounds}"
     )
     draw(rows, arguments.out.with_suffix(".png"), title)
 

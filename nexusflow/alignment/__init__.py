@@ -1,6 +1,7 @@
 """The paper's contribution: surrogate networks that align task branches; needs nothing but PyTorch."""
 
 from nexusflow.alignment.aggregators import AttentionAggregator, DeformableAggregator, MLPAggregator
+from nexusflow.alignment.attachment import Attachment, attach
 from nexusflow.alignment.coupling import AffineCoupling, CouplingStack
 from nexusflow.alignment.losses import (
     center_loss,
@@ -16,6 +17,7 @@ from nexusflow.alignment.taps import Tap, Tokens, tokens_of
 __all__ = [
     "AffineCoupling",
     "AlignmentOutput",
+    "Attachment",
     "AttentionAggregator",
     "CollapseMonitor",
     "CouplingStack",
@@ -24,6 +26,7 @@ __all__ = [
     "NexusFlow",
     "Tap",
     "Tokens",
+    "attach",
     "center_loss",
     "collapse_report",
     "covariance_penalty",

@@ -1,12 +1,17 @@
 """Affine coupling flows: invertible maps built from networks that are never inverted.
 
-Legend: B batch, D dimensions of the flow, K kept and C changed dimensions (K + C = D), P permutations.
+Legend: B batch, D dimensions of the flow, K kept and C changed dimensions (K + C = D), P permutations,
+M = 1 ball.
 """
 
-from collections.abc import Iterator
+import copy
+import math
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
+
+from nexusflow.alignment.lipschitz import forward_stretch, inverse_stretch, network_bounds
 
 __all__ = ["AffineCoupling", "CouplingStack"]
 
@@ -76,15 +81,29 @@ class AffineCoupling(nn.Module):
 
     def change(self, a_BK: Tensor, b_BC: Tensor) -> tuple[Tensor, Tensor]:
         """Returns ``b * exp(s(a)) + t(a)`` and the log-determinant."""
-        s_BC, t_BC = self._scale_and_shift(a_BK)
+        s_BC, t_BC = self.scale_and_shift(a_BK)
         return torch.addcmul(t_BC, b_BC, s_BC.exp()), s_BC.sum(-1)
 
     def restore(self, a_BK: Tensor, b_BC: Tensor) -> Tensor:
         """Returns ``(b - t(a)) * exp(-s(a))``, the inverse of ``change``."""
-        s_BC, t_BC = self._scale_and_shift(a_BK)
+        s_BC, t_BC = self.scale_and_shift(a_BK)
         return (b_BC - t_BC) * (-s_BC).exp()
 
-    def _scale_and_shift(self, a_BK: Tensor) -> tuple[Tensor, Tensor]:
+    def log_det(self, x_BD: Tensor) -> Tensor:
+        """Returns the log-determinant of ``forward`` alone, shape (B,)."""
+        return self.scale_and_shift(_full_precision(x_BD)[..., : self.parts[0]])[0].sum(-1)
+
+    def network_bounds(self) -> tuple[float, float]:
+        """Lipschitz constants of s and t: spectral norms multiplied, since ReLU and clamp have 1."""
+        bounds = network_bounds(self.networks, self.parts[1])
+        return (0.0, bounds[0]) if self.additive else (bounds[0], bounds[1])
+
+    def lipschitz(self, radius: float = math.inf, *, inverse: bool = False) -> float:
+        """Bounds how much the layer stretches distances; see `CouplingStack.lipschitz`."""
+        return _lipschitz([self], radius, inverse)
+
+    def scale_and_shift(self, a_BK: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the log-scale s and the shift t of the changed part, (B, C) each."""
         with torch.autocast(a_BK.device.type, enabled=False):
             outputs = [network(a_BK) for network in self.networks]
         if self.additive:
@@ -184,6 +203,30 @@ class CouplingStack(nn.Module):
                 kept, changed = _reorder(kept, changed, self.orders_PD[index // 2].argsort())
         return torch.cat((kept, changed) if self.depth % 2 else (changed, kept), dim=-1)
 
+    def log_det(self, x_BD: Tensor) -> Tensor:
+        """Returns the log-determinant of ``forward`` alone, shape (B,)."""
+        return self(x_BD)[1]
+
+    def lipschitz(self, radius: float = math.inf, *, inverse: bool = False) -> float:
+        """Bounds how much the flow stretches distances.
+
+        No affine coupling has a finite constant on the whole space, unless its log-scale is constant.
+
+        Args:
+            radius: the bound holds for points no farther than this from the origin, in units of the input.
+            inverse: bounds the inverse, for points in the space of z.
+
+        Returns:
+            An upper bound of the distance of two images over that of the points, without unit; infinite
+            where there is none.
+
+        Example:
+            >>> flow = CouplingStack(dim=4, depth=2)
+            >>> flow.lipschitz()  # a new flow is the identity
+            1.0
+        """
+        return _lipschitz(self._couplings(), radius, inverse, self.orders_PD)
+
     def _couplings(self) -> Iterator[AffineCoupling]:
         for layer in self.layers:
             assert isinstance(layer, AffineCoupling)
@@ -205,3 +248,37 @@ def _reorder(kept: Tensor, changed: Tensor, order_D: Tensor) -> tuple[Tensor, Te
     x_BD = torch.cat((kept, changed), dim=-1).index_select(-1, order_D)
     first, second = x_BD.split((kept.shape[-1], changed.shape[-1]), dim=-1)
     return first, second
+
+
+@torch.no_grad()
+def _lipschitz(
+    layers: Iterable[AffineCoupling], radius: float, inverse: bool, orders_PD: Tensor | None = None
+) -> float:
+    """Follows the ball of a radius about the origin through the layers, in double precision."""
+    if not radius >= 0:
+        raise ValueError(f"a radius must not be negative, as {radius} is")
+    steps = [(index, copy.deepcopy(layer).cpu().double()) for index, layer in enumerate(layers)]
+    bound_M, radius_M = torch.ones(1, dtype=torch.float64), torch.full((1,), radius, dtype=torch.float64)
+    steps = steps[::-1] if inverse else steps
+    # The roles of the first layer that is met; they change after every layer.
+    kept, changed = (
+        (bound_M.new_zeros(1, part) for part in steps[0][1].parts) if steps else (bound_M, bound_M)
+    )
+    for index, layer in steps:
+        order_D = None if orders_PD is None or index % 2 else orders_PD[index // 2].cpu()
+        if order_D is not None and not inverse:
+            kept, changed = _reorder(kept, changed, order_D)
+        s_MC, _ = layer.scale_and_shift(kept)
+        if inverse:
+            changed = layer.restore(kept, changed)
+            stretch_M, growth_M = inverse_stretch(
+                layer.network_bounds(), layer.clamp, (-s_MC).exp()[None], changed[None], radius_M
+            )
+        else:
+            stretch_M = forward_stretch(layer.network_bounds(), layer.clamp, s_MC, changed, radius_M)
+            growth_M, (changed, _) = stretch_M, layer.change(kept, changed)
+        bound_M, radius_M = bound_M * stretch_M, radius_M * growth_M
+        if order_D is not None and inverse:
+            kept, changed = _reorder(kept, changed, order_D.argsort())
+        kept, changed = changed, kept
+    return bound_M.item()

@@ -4,7 +4,7 @@ Legend: N tasks, B batch, D dimensions of the flow, L dimensions that are aligne
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import torch
@@ -44,7 +44,7 @@ class AlignmentOutput:
     """What `NexusFlow` computes for one batch.
 
     Args:
-        embeddings: h' per task, shape (B, D).
+        embeddings: h' per aligned task, shape (B, D).
         latents: what is aligned of z per task, shape (B, L): L = D, or D - D // 2 for the second half.
         log_dets: log-determinant of the flow per task, shape (B,).
         loss: the weighted sum of the terms, a scalar.
@@ -149,29 +149,59 @@ class NexusFlow(nn.Module):
             }
         )
 
-    def forward(self, taps: Mapping[str, Tap]) -> AlignmentOutput:
+    def forward(
+        self, taps: Mapping[str, Tap], *, missing: Literal["raise", "skip"] = "raise"
+    ) -> AlignmentOutput:
         """Embeds and compares the branches.
 
         Args:
             taps: what each branch holds, by task (see `tokens_of`); entries of other names are ignored.
+            missing: ``skip`` aligns the tasks that have a tap, or none and returns a loss of zero if these
+                are fewer than two; parameters that were not needed get gradients of zero, as distributed
+                training demands.
 
         Raises:
-            ValueError: if a task has no tap.
+            ValueError: if a task has no tap, unless it may be skipped.
         """
-        if missing := [task for task in self.tasks if task not in taps]:
-            raise ValueError(f"no taps for the tasks {missing}, only for {list(taps)}")
-        device = features_of(taps[self.tasks[0]]).device
+        _check("missing", missing, ("raise", "skip"))
+        absent = [task for task in self.tasks if task not in taps]
+        if not absent:
+            return self._align(taps, self.tasks)
+        if missing == "raise":
+            raise ValueError(f"no taps for the tasks {absent}, only for {list(taps)}")
+        if self._batch_plan is not None and self._batch_plan.packed is not None:
+            raise RuntimeError(
+                f"surrogates packed for an optimiser need the taps of all tasks; none for {absent}"
+            )
+        present = [task for task in self.tasks if task in taps]
+        idle = absent if len(present) > 1 else self.tasks
+        zero = self._zero(idle)
+        if len(present) < 2:
+            return AlignmentOutput({}, {}, {}, zero, {})
+        output = self._align(taps, present)
+        return replace(output, loss=output.loss + zero)
+
+    def _align(self, taps: Mapping[str, Tap], tasks: Sequence[str]) -> AlignmentOutput:
+        device = features_of(taps[tasks[0]]).device
         # Aligned embeddings differ by little: half precision would round the loss away.
         with torch.autocast(device.type, enabled=False):
-            x_NBD, z_NBD, log_det_NB = self._apply_surrogates(
-                [detach_tap(taps[t]) if self.detach else taps[t] for t in self.tasks]
+            parts = self._apply_surrogates(
+                [detach_tap(taps[task]) if self.detach else taps[task] for task in tasks], tasks
             )
+            x_NBD, z_NBD, log_det_NB = parts
             z_NBL = z_NBD[..., self.first_aligned :]
             terms = self._terms(z_NBL)
             loss = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
-        return AlignmentOutput(
-            self._by_task(x_NBD), self._by_task(z_NBL), self._by_task(log_det_NB), loss, terms
+        x, z, log_det = (
+            dict(zip(tasks, of_all.unbind(), strict=True)) for of_all in (x_NBD, z_NBL, log_det_NB)
         )
+        return AlignmentOutput(x, z, log_det, loss, terms)
+
+    def _zero(self, tasks: Sequence[str]) -> Tensor:
+        """A zero whose gradient, zero as well, reaches every parameter of these tasks' surrogates."""
+        modules = [module[task] for task in tasks for module in (self.aggregators, self.flows)]
+        empty = [p.flatten()[:0].sum().float() for module in modules for p in module.parameters()]
+        return torch.stack(empty).sum()
 
     def pack(self) -> list[nn.Parameter]:
         """Joins alike parameters of all tasks in one tensor, which an optimiser updates in one operation.
@@ -196,19 +226,19 @@ class NexusFlow(nn.Module):
             )
         return super()._apply(fn, recurse)
 
-    def _apply_surrogates(self, taps: Sequence[Tap]) -> tuple[Tensor, Tensor, Tensor]:
+    def _apply_surrogates(self, taps: Sequence[Tap], tasks: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
         """h', z and log-determinants, (N, B, D) and (N, B); one product for all tasks that are alike."""
-        plan = self._plan() if self.batched else None
+        plan = self._plan() if self.batched and len(tasks) == len(self.tasks) else None
         if plan is not None and plan.mlps:
             x_NBD, z_NBD, log_det_NB = plan.apply(torch.stack([weighted_mean(tap) for tap in taps]))
         else:
-            aggregators = [self.aggregators[task] for task in self.tasks]
+            aggregators = [self.aggregators[task] for task in tasks]
             x_NBD = torch.stack([g(tap) for g, tap in zip(aggregators, taps, strict=True)])
             if plan is not None and plan.couplings:
                 return plan.apply(x_NBD)
         if plan is not None and plan.couplings:
             return x_NBD, z_NBD, log_det_NB
-        flows = [self.flows[task] for task in self.tasks]
+        flows = [self.flows[task] for task in tasks]
         transformed = [flow(x_BD) for flow, x_BD in zip(flows, x_NBD.unbind(), strict=True)]
         z_NBD, log_det_NB = (torch.stack(parts) for parts in zip(*transformed, strict=True))
         return x_NBD, z_NBD, log_det_NB
@@ -218,9 +248,6 @@ class NexusFlow(nn.Module):
         if self._batch_plan is None or not self._batch_plan.fits(*modules):
             self._batch_plan = BatchPlan(*modules)
         return self._batch_plan
-
-    def _by_task(self, x_NB: Tensor) -> dict[str, Tensor]:
-        return dict(zip(self.tasks, x_NB.unbind(), strict=True))
 
     def _terms(self, z_NBL: Tensor) -> dict[str, Tensor]:
         terms = {"align": self.distance(normalize_embeddings(z_NBL, self.normalize), self.reduction)}

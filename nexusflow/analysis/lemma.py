@@ -18,9 +18,10 @@ from typing import Literal, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from nexusflow.alignment import AffineCoupling, CouplingStack, center_loss, pair_loss
+from nexusflow.alignment.lipschitz import inverse_stretch
 from nexusflow.core.errors import UserError
 
 __all__ = [
@@ -147,10 +148,10 @@ def check_lemma(
 def inverse_lipschitz_bound(flow: CouplingStack, start_MD: Tensor, end_MD: Tensor) -> Tensor:
     r"""Bound from above how much a flow's inverse stretches straight segments.
 
-    One inverse layer, :math:`b = (b' - t(a)) \odot e` with :math:`e = \exp(-s(a))`, stretches by at most the
-    norm of [[1, 0], [q, p]], where p = max e and q = p Lip(t) + max |b| Lip(s). The maxima run over what
-    the layers before made of the segment. They follow from exact values at both ends and from a radius,
-    half the length of the segment at first, within which all points stay of what became of the nearer end.
+    The stretches of the inverse layers are multiplied (see `nexusflow.alignment.lipschitz`). Their maxima run
+    over what the layers before made of the segment. They follow from exact values at both ends and from a
+    radius, half the length of the segment at first, within which all points stay of what became of the nearer
+    end.
 
     Args:
         flow: the coupling stack c.
@@ -171,16 +172,8 @@ def inverse_lipschitz_bound(flow: CouplingStack, start_MD: Tensor, end_MD: Tenso
     length_M = (ends_EMD[0] - ends_EMD[1]).norm(dim=-1)
     bound_M, radius_M = torch.ones_like(length_M), length_M / 2
     for layer, e_EMC, b_EMC in _restored(flow, ends_EMD):
-        lip_s, lip_t = _network_bounds(layer)
-        # No log-scale leaves the clamp, so none drifts farther than twice the clamp.
-        drift_M = (lip_s * radius_M).clamp_max(2 * layer.clamp)
-        p_M = (e_EMC.amax((0, 2)).log() + drift_M).clamp_max(layer.clamp).exp()
-        end_M = b_EMC.abs().amax((0, 2))
-        slope_M = lip_s * torch.where(drift_M > 0, drift_M.expm1() / drift_M, 1.0)
-        q_M = p_M * lip_t + end_M * slope_M  # from the end itself to a point at the radius
-        far_M = end_M + torch.hypot(p_M, q_M) * radius_M
-        bound_M = bound_M * _shear_norm(p_M, p_M * lip_t + lip_s * far_M)
-        radius_M = radius_M * _shear_norm(p_M, q_M)
+        stretch_M, growth_M = inverse_stretch(layer.network_bounds(), layer.clamp, e_EMC, b_EMC, radius_M)
+        bound_M, radius_M = bound_M * stretch_M, radius_M * growth_M
     # After an overflow, a layer of slope 0 gives 0 times infinity.
     return bound_M.nan_to_num(nan=math.inf, posinf=math.inf)
 
@@ -265,24 +258,6 @@ def _restored(flow: CouplingStack, z_EMD: Tensor) -> Iterator[tuple[AffineCoupli
         if flow.orders_PD is not None and index % 2 == 0:
             x_EMD = torch.cat((kept, changed), dim=-1)[..., flow.orders_PD[index // 2].argsort()]
             kept, changed = x_EMD.split((kept.shape[-1], changed.shape[-1]), dim=-1)
-
-
-def _shear_norm(p_M: Tensor, q_M: Tensor) -> Tensor:
-    """Largest singular value of [[1, 0], [q, p]]."""
-    return (torch.hypot(1 + p_M, q_M) + torch.hypot(1 - p_M, q_M)) / 2
-
-
-def _network_bounds(layer: AffineCoupling) -> tuple[float, float]:
-    """Lipschitz constants of s and t: norms of the matrices multiplied, since ReLU and clamp have 1."""
-    outputs = []
-    for network in layer.networks:
-        *hidden, last = [part for part in network.modules() if isinstance(part, nn.Linear)]
-        before = math.prod(torch.linalg.matrix_norm(part.weight, 2).item() for part in hidden)
-        outputs += [
-            before * torch.linalg.matrix_norm(weight, 2).item()
-            for weight in last.weight.split(layer.parts[1])
-        ]
-    return (0.0, outputs[0]) if layer.additive else (outputs[0], outputs[1])
 
 
 def _frozen(flow: CouplingStack) -> CouplingStack:

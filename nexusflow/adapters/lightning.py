@@ -1,0 +1,79 @@
+"""A Lightning callback that adds the alignment to whatever loss a module has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from nexusflow.alignment import Attachment, attach
+
+try:
+    from lightning.pytorch import Callback
+except ImportError:
+    try:
+        from pytorch_lightning import Callback
+    except ImportError as error:
+        raise ImportError(
+            "nexusflow.adapters.lightning needs Lightning: pip install lightning (or pytorch-lightning)"
+        ) from error
+
+__all__ = ["NexusFlowCallback"]
+
+
+class NexusFlowCallback(Callback):
+    """Attaches surrogates to a LightningModule while it is trained.
+
+    They are the module's part ``nexusflow`` from before its optimisers are configured, so that
+    ``self.parameters()``, checkpoints and distributed strategies include them; after training they are gone.
+    For inference load such a checkpoint with ``strict=False``. The loss is added to what ``training_step``
+    returns, a tensor or a mapping with ``loss``, so that precision and accumulation apply to both.
+
+    Args:
+        taps: see `attach`.
+        options: what `attach` takes, with ``channels`` or ``example``.
+
+    Example::
+
+        trainer = Trainer(callbacks=[NexusFlowCallback({"map": "map", "track": "track"}, channels=widths)])
+    """
+
+    def __init__(self, taps: Mapping[str, Any], **options: Any) -> None:
+        if not options.get("channels") and options.get("example") is None:
+            raise ValueError(
+                "Lightning makes its optimisers before the first batch: give channels= or example="
+            )
+        self.taps, self.options = dict(taps), options
+        self.handle: Attachment | None = None
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Attaches before training; other stages are left alone."""
+        if stage != "fit" or self.handle is not None:
+            return
+        self.handle = attach(pl_module, self.taps, register=True, **self.options)
+        pl_module.training_step = partial(_step, pl_module.training_step, pl_module, self.handle)
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Forgets what validation left: Lightning does not call the module itself."""
+        if self.handle is not None:
+            self.handle.forget()
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Leaves the module as it was."""
+        if stage == "fit" and self.handle is not None:
+            self.handle.remove()
+            del pl_module.training_step
+            self.handle = None
+
+
+def _step(step: Callable[..., Any], module: Any, handle: Attachment, *args: Any, **kwargs: Any) -> Any:
+    output = step(*args, **kwargs)
+    if output is None:  # Lightning's sign for a step that is to be skipped
+        return None
+    aligned = handle.loss()
+    module.log("nexusflow", aligned.detach())
+    if isinstance(output, Tensor):
+        return output + aligned
+    return {**output, "loss": output["loss"] + aligned}

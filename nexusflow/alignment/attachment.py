@@ -1,0 +1,296 @@
+"""Surrogates on a model of one's own: forward hooks read its branches, the model stays as it is.
+
+Legend: B batch, N tokens or tasks, C features of a branch, H and W rows and columns of a map.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from nexusflow.alignment.hooks import Example, Recorder, Select, module_of, run_example
+from nexusflow.alignment.module import AlignmentOutput, NexusFlow
+from nexusflow.alignment.taps import Tap, features_of, tokens_of
+
+__all__ = ["Attachment", "attach"]
+
+_NAME = "nexusflow"
+
+
+class Attachment(nn.Module):
+    """What `attach` returns: the surrogates, and the hooks that feed them.
+
+    Its parameters, buffers and state dict are those of the surrogates and the widths of the branches; the
+    model belongs to them only in a deep copy, which copies both.
+
+    Args:
+        model: the model; also one that is wrapped for distributed training or compiled.
+        taps: per task the name of a submodule, as in ``model.named_modules()``, or the submodule.
+        select: see `attach`.
+        weight: see `attach`; may be changed at any time.
+        options: see `NexusFlow`.
+    """
+
+    channels_N: Tensor
+    surrogates: nn.Module | None
+
+    def __init__(
+        self,
+        model: nn.Module,
+        taps: Mapping[str, str | nn.Module],
+        select: Mapping[str, Select],
+        weight: float,
+        options: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        if len(taps) < 2:
+            raise ValueError(f"alignment needs taps of at least two tasks, not {list(taps)}")
+        if unknown := [task for task in select if task not in taps]:
+            raise ValueError(f"select names {unknown}, the taps are of {list(taps)}")
+        self.tasks, self.weight, self._options = tuple(taps), weight, dict(options)
+        self.register_buffer("channels_N", torch.zeros(len(taps), dtype=torch.long))
+        self.register_module("surrogates", None)
+        self._model = (model,)  # in a tuple, so that it does not become a part of this module
+        self._recorder = Recorder()
+        self._joined, self._waiting = False, list[torch.optim.Optimizer]()
+        modules = {task: module_of(model, tap) for task, tap in taps.items()}
+        self._handles = [model.register_forward_pre_hook(self._recorder.forget)]
+        self._handles += [
+            module.register_forward_hook(self._recorder.hook(task, select.get(task)))
+            for task, module in modules.items()
+        ]
+
+    @property
+    def model(self) -> nn.Module:
+        """The model that is listened to."""
+        return self._model[0]
+
+    @property
+    def fired(self) -> tuple[str, ...]:
+        """Tasks whose branches ran since the last loss."""
+        return tuple(task for task in self.tasks if task in self._recorder.taps)
+
+    def loss(self, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Returns the weighted alignment loss of the model's last call, a scalar; see `forward`."""
+        return self.weight * self(weights).loss
+
+    def forward(self, weights: Mapping[str, Tensor] | None = None) -> AlignmentOutput:
+        """Aligns what the branches returned since the last call, and forgets it.
+
+        A task whose branch did not run is left out. With fewer than two tasks, or before every task ran once,
+        the loss is zero. A branch that ran several times counts as it ran last.
+
+        Args:
+            weights: per task, which tokens count: a mask or weights, (B, N) or (B, H, W); 0 is padding.
+
+        Returns:
+            Embeddings, latents and the loss without `weight`.
+
+        Raises:
+            RuntimeError: after `remove`.
+            ValueError: if the branches hold different numbers of samples.
+        """
+        if not self._handles:
+            raise RuntimeError("the surrogates were removed from the model; attach them again")
+        built_now = self.surrogates is None
+        self._build_if_known()
+        taps = self._recorder.take()
+        if self.surrogates is None:
+            devices = [features_of(tap).device for tap in taps.values()]
+            zero = torch.zeros((), device=devices[0] if devices else self.channels_N.device)
+            return AlignmentOutput({}, {}, {}, zero, {})
+        if built_now and not self._joined:
+            warnings.warn(
+                "the surrogates were made by this first loss and no optimiser trains them; attach with "
+                "channels= or example=, or call join(optimizer)",
+                stacklevel=2,
+            )
+        for task in set(weights or ()) & set(taps):
+            taps[task] = _weighted(taps[task], cast("Mapping[str, Tensor]", weights)[task])
+        batches = {task: len(features_of(tap)) for task, tap in taps.items()}
+        if len(set(batches.values())) > 1:
+            raise ValueError(f"the branches must hold the same samples, but their numbers are {batches}")
+        output = self.surrogates(taps, missing="skip")
+        return cast("AlignmentOutput", output)
+
+    def forget(self) -> None:
+        """Forgets what the branches returned; only needed where the model itself is not called."""
+        self._recorder.forget()
+
+    def join(self, optimizer: torch.optim.Optimizer) -> Self:
+        """Lets an optimiser of the model train the surrogates, with the settings of its first group.
+
+        Args:
+            optimizer: gets a group of parameters; once the widths are known, if they are not yet.
+        """
+        self._joined = True
+        self._waiting.append(optimizer)
+        self._build_if_known()
+        self._serve_waiting()
+        return self
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """Returns the parameters of the surrogates.
+
+        Raises:
+            RuntimeError: while the widths of the branches are unknown.
+        """
+        self._build_if_known()
+        if self.surrogates is None:
+            raise RuntimeError(
+                "the widths of the branches are not known yet; attach with channels= or example=, call the "
+                "model once before, or call join(optimizer)"
+            )
+        return super().parameters(recurse)
+
+    def remove(self) -> None:
+        """Takes the hooks off the model; the surrogates can still be saved."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self.forget()
+        if getattr(self.model, _NAME, None) is self:
+            delattr(self.model, _NAME)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+    def build(self, channels: Mapping[str, int], device: torch.device | None = None) -> None:
+        """Makes the surrogates.
+
+        Args:
+            channels: features C of each task's branch.
+            device: where they live.
+
+        Raises:
+            ValueError: if a task is missing.
+        """
+        if set(channels) != set(self.tasks):
+            raise ValueError(f"channels are of {list(channels)}, the taps of {list(self.tasks)}")
+        self.channels_N = torch.tensor([channels[task] for task in self.tasks])
+        self.surrogates = NexusFlow({task: channels[task] for task in self.tasks}, **self._options)
+        if device is not None:
+            self.to(device)
+        self._serve_waiting()
+
+    def _build_if_known(self) -> None:
+        if self.surrogates is None:
+            channels = {task: self._recorder.widths.get(task, 0) for task in self.tasks}
+            if all(channels.values()):
+                self.build(channels, self._recorder.device)
+
+    def _serve_waiting(self) -> None:
+        if self.surrogates is None:
+            return
+        for optimizer in self._waiting:
+            settings = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
+            optimizer.add_param_group({**settings, "params": list(self.surrogates.parameters())})
+        self._waiting = []
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        channels_N = state_dict.get(f"{prefix}channels_N")
+        if self.surrogates is None and channels_N is not None and bool((channels_N > 0).all()):
+            self.build(dict(zip(self.tasks, channels_N.tolist(), strict=True)), self.channels_N.device)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def attach(
+    model: nn.Module,
+    taps: Mapping[str, str | nn.Module],
+    *,
+    channels: Mapping[str, int] | None = None,
+    example: Example | None = None,
+    select: Mapping[str, Select] | None = None,
+    weight: float = 1.0,
+    register: bool = False,
+    **options: Any,
+) -> Attachment:
+    """Aligns the branches of a multi-task model by forward hooks.
+
+    The branches may return (B, C), (B, N, C), (B, C, H, W) or a mapping with ``features`` and optionally
+    ``weights`` or ``mask`` (B, N) and ``positions`` (B, N, 2), and may differ in this. The widths C come from
+    ``channels``, from ``example``, or else from the model's first call.
+
+    Args:
+        model: any model; attach after moving it to its device, and before compiling or wrapping it.
+        taps: per task the name of a submodule, as in ``model.named_modules()``, or the submodule; two tasks
+            or more.
+        channels: widths C, by task.
+        example: a batch with which the model is called once, in evaluation mode and without gradient; a tuple
+            holds several arguments, a function gets the model and calls it.
+        select: per task, a function from what the submodule returned to one of the forms above.
+        weight: lambda, the weight of the alignment in `Attachment.loss`.
+        register: makes the surrogates the submodule ``nexusflow`` of the model, so that its parameters, state
+            dict, copies and distributed wrapper include them; needs ``channels`` or ``example``.
+        options: see `NexusFlow`.
+
+    Returns:
+        The surrogates with the hooks, which are a context manager and have ``remove``.
+
+    Raises:
+        ValueError: if a name, a task or an option does not exist.
+
+    Source: Eqs. 1 to 5 of the paper.
+
+    Example:
+        >>> class Model(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.shared, self.depth, self.edges = nn.Linear(8, 9), nn.Linear(9, 12), nn.Linear(9, 6)
+        ...
+        ...     def forward(self, x_BC):
+        ...         x_BC = self.shared(x_BC).relu()
+        ...         return self.depth(x_BC), self.edges(x_BC)
+        >>> model, x_BC = Model(), torch.randn(4, 8)
+        >>> handle = attach(model, taps={"depth": "depth", "edges": "edges"}, example=x_BC, dim=16, depth=2)
+        >>> optimizer = torch.optim.Adam([*model.parameters(), *handle.parameters()])
+        >>> depth, edges = model(x_BC)
+        >>> loss = depth.square().mean() + edges.square().mean() + handle.loss()
+        >>> loss.backward()
+        >>> handle.remove()
+    """
+    if channels is not None and example is not None:
+        raise ValueError("give channels or example, not both")
+    if register and channels is None and example is None:
+        raise ValueError("register needs the widths of the branches at once: give channels or example")
+    if register and hasattr(model, _NAME):
+        raise ValueError(f"the model has a part named {_NAME} already; remove it first")
+    handle = Attachment(model, taps, select or {}, weight, options)
+    try:
+        if example is not None:
+            run_example(model, example)
+            if missing := [task for task in handle.tasks if task not in handle.fired]:
+                raise ValueError(f"the example did not reach the taps of {missing}; give channels instead")
+            channels = handle._recorder.widths
+        if channels is not None:
+            first = next(iter(model.parameters()), None)
+            handle.build(channels, handle._recorder.device or (None if first is None else first.device))
+        handle.forget()
+        if register:
+            model.add_module(_NAME, handle)
+    except BaseException:
+        handle.remove()
+        raise
+    return handle
+
+
+def _weighted(tap: Tap, weights: Tensor) -> Tap:
+    features = features_of(tap)
+    if features.ndim == 4:
+        tokens = tokens_of(features)
+        return {
+            "features": tokens.features_BQF,
+            "positions": tokens.placed(),
+            "weights": weights.flatten(1),
+        }
+    return {**({"features": tap} if isinstance(tap, Tensor) else tap), "weights": weights}

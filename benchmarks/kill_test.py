@@ -28,6 +28,8 @@ from nexusflow.config.load import load_configuration
 from nexusflow.core.files import sha256_file
 
 COMPARED = ("model.safetensors", "method.safetensors", "log.csv")
+# How often a smoke training saves.
+SAVES = {"nuscenes": 2, "nyuv2": 1}
 RUNS = {"nuscenes": "nexusflow_one_stage", "nyuv2": "nexusflow_centre"}
 ROOT = Path(__file__).resolve().parents[1]
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -73,7 +75,7 @@ def kill_once(results: Path, folder: Path, suite: str, seconds: float, saving: b
     assert process.pid is not None
     if saving:
         work = folder / "work"
-        nth, seen = random.randint(1, 2), set[str]()
+        nth, seen = random.randint(1, SAVES[suite]), set[str]()
         while process.is_alive() and len(seen) < nth:
             seen |= {path.name for path in work.glob(".resume_*")} if work.is_dir() else set()
             time.sleep(0.0002)

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -159,14 +160,14 @@ def _members(path: Path, folder: str, wanted: Wanted) -> Iterator[tuple[str, Cal
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
             for member, place in _zip_members(archive, folder, path, wanted):
-                yield place, lambda member=member: archive.open(member)
+                yield place, partial(archive.open, member)
         return
     with (
         path.open("rb") as raw,
         tarfile.open(fileobj=_unpacked(raw, path), mode="r|", bufsize=_CHUNK) as tar,
     ):
         for info in _tar_members(tar, folder, path, wanted):
-            yield info.name, lambda info=info: tar.extractfile(info)
+            yield info.name, partial(tar.extractfile, info)
 
 
 def extract_archive(path: Path, folder: str, wanted: Wanted, root: Path, listing: Listing) -> None:

@@ -115,7 +115,7 @@ def _work(job: PaintJob) -> tuple[int, int]:
 
 def _sum(images_FNCHW: np.ndarray, map_FKHW: np.ndarray, job: PaintJob) -> int:
     """Check sum of a scene's pixels."""
-    return zlib.crc32(map_FKHW[job.frames], zlib.crc32(images_FNCHW[job.frames]))
+    return zlib.crc32(map_FKHW[job.frames].data, zlib.crc32(images_FNCHW[job.frames].data))
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> None:

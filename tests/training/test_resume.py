@@ -58,6 +58,32 @@ def test_resuming_equals_never_having_stopped(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
 
 
+def convolved_step(model: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
+    x_BCHW = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(seed))
+    optimizer.zero_grad()
+    model(x_BCHW.contiguous(memory_format=torch.channels_last)).square().mean().backward()
+    optimizer.step()
+
+
+def convolution() -> tuple[nn.Module, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    model = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model, torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
+
+
+def test_resuming_keeps_the_layout_in_memory(tmp_path: Path) -> None:
+    whole, optimizer = convolution()
+    for step in range(2):
+        convolved_step(whole, optimizer, step)
+    ResumeFiles(tmp_path, "one").save({"model": whole}, optimizer, ResumeState(2, [], 0.0))
+    resumed, other = convolution()
+    assert ResumeFiles(tmp_path, "one").load({"model": resumed}, other) is not None
+    for step in range(2, 4):
+        convolved_step(whole, optimizer, step)
+        convolved_step(resumed, other, step)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
 def draws() -> list[float]:
     return [float(torch.rand(())), random.random(), float(np.random.normal())]  # noqa: NPY002
 

@@ -4,8 +4,8 @@
     python benchmarks/coupling_stack.py --out coupling_stack.csv
 
 Same width, depth and hidden size, log-determinant included. With several tasks the others run once per task
-and ours run as one batched product, as in training. All libraries take turns in every round; times are medians
-over the rounds, ratios are of medians of one run. Writes a table and beside it a plot.
+and ours run as one batched product, as in training. All libraries take turns in every round; times are
+medians over the rounds, ratios are of medians of one run. Writes a table and beside it a plot.
 
 Legend: N tasks, B batch, D dimensions.
 """

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = {"pipeline", "nuscenes", "mmdet3d", "docs", "dev"}
+EXTRAS = {"pipeline", "nuscenes", "mmdet3d", "slurm", "docs", "dev"}
 
 
 def name_of(requirement: str) -> str:

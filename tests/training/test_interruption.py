@@ -32,12 +32,16 @@ def test_a_signal_saves_and_loses_no_step(tmp_path: Path, number: signal.Signals
 
 
 def test_the_second_signal_acts_at_once() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), InterruptionGuard() as guard:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert guard.signum == signal.SIGINT
-        os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    # A process started in the background ignores Ctrl-C; this test wants it heard.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), InterruptionGuard() as guard:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert guard.signum == signal.SIGINT
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,8 @@ class BatchPlan:
         Returns:
             True if the plan can be used for them.
         """
-        same = all(
-            a is b for a, b in zip((*aggregators, *flows), (*self.modules[0], *self.modules[1]), strict=True)
-        )
+        # Equal only if they are the same: modules compare by identity.
+        same = (*aggregators,) == self.modules[0] and (*flows,) == self.modules[1]
         return same and all(type(layer) is nn.Linear for place in self.couplings for layer in place)
 
     def pack(self) -> nn.Parameter:

@@ -94,19 +94,29 @@ class CollapseMonitor(nn.Module):
         self.register_buffer("latents_NWL", torch.zeros(*rows, dim if latent_dim is None else latent_dim))
         self.register_buffer("log_dets_NW", torch.zeros(rows))
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
+        # The same number without asking the device; read from it once, and after loading.
+        self._place: int | None = None
+        self.register_load_state_dict_post_hook(_forget_place)
 
     @torch.no_grad()
     def update(self, output: AlignmentOutput) -> None:
         """Remembers one batch, without gradient and without waiting for the device."""
         batch = len(output.log_dets[self.tasks[0]])
-        rows_B = (self.seen + torch.arange(batch, device=self.seen.device))[-self.window :] % self.window
+        place = int(self.seen) if self._place is None else self._place
+        kept = min(batch, self.window)
+        start = (place + batch - kept) % self.window
+        # The newest samples, in two parts where they pass the end of the memory.
+        until_end = min(kept, self.window - start)
         for memory, entries in (
             (self.embeddings_NWD, output.embeddings),
             (self.latents_NWL, output.latents),
             (self.log_dets_NW, output.log_dets),
         ):
-            newest = torch.stack([entries[task][-self.window :] for task in self.tasks])
-            memory[:, rows_B] = newest.to(memory.dtype)
+            newest = torch.stack([entries[task] for task in self.tasks])[:, batch - kept :]
+            memory[:, start : start + until_end].copy_(newest[:, :until_end])
+            if until_end < kept:
+                memory[:, : kept - until_end].copy_(newest[:, until_end:])
+        self._place = place + batch
         self.seen += batch
 
     def report(self) -> dict[str, float]:
@@ -153,3 +163,7 @@ def _same_and_shuffled(tables_BB: Sequence[Tensor]) -> tuple[float, float]:
     samples, same = len(table_BB), table_BB.trace()
     rest = (table_BB.sum() - same) / max(samples * (samples - 1), 1)
     return (same / samples).item(), rest.item()
+
+
+def _forget_place(monitor: nn.Module, keys: object) -> None:
+    monitor._place = None  # type: ignore[assignment]

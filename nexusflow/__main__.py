@@ -14,7 +14,7 @@ def main() -> None:
             raise
         raise SystemExit(
             f"error: {error.name} is not installed; the command line needs it: "
-            "pip install 'nexusflow[pipeline,nuscenes]'"
+            "pip install '.[pipeline,nuscenes]' in a checkout"
         ) from None
     run()
 

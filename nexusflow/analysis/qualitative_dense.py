@@ -17,7 +17,7 @@ import numpy as np
 from nexusflow.core.errors import UserError
 from nexusflow.data.nyuv2.cache import NYUv2Cache
 from nexusflow.data.nyuv2.vocabulary import NUM_CLASSES
-from nexusflow.evaluation.dense import image_scores
+from nexusflow.evaluation.dense import image_metrics
 from nexusflow.evaluation.dense_predictions import DensePredictions
 from nexusflow.paper.config import Figure7Config
 from nexusflow.paper.dense_data import SCORES, DenseFrame, DenseLayer, save_dense_frame
@@ -68,7 +68,7 @@ def choose_image(cache: NYUv2Cache, figure: Figure7Config) -> int:
 def _predicted_layer(name: str, label: str, folder: Path, cache: NYUv2Cache, number: int) -> DenseLayer:
     predictions = DensePredictions.open(folder)
     predictions.check_size(cache.num_val, *cache.labels_NHW.shape[1:])
-    scores = image_scores(predictions, cache, number)
+    scores = image_metrics(predictions, cache, number).compute()
     return DenseLayer(
         name=name,
         label=label,

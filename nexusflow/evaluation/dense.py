@@ -13,7 +13,7 @@ from nexusflow.data.nyuv2.cache import NYUv2Cache
 from nexusflow.data.nyuv2.vocabulary import CLASSES, NUM_CLASSES
 from nexusflow.evaluation.dense_predictions import DensePredictions
 
-__all__ = ["DenseMetrics", "evaluate_dense", "image_scores"]
+__all__ = ["DenseMetrics", "compare_images", "image_metrics"]
 
 _LEAST_DEPTH_M = 1e-9
 _ANGLES = (11.25, 22.5, 30.0)
@@ -39,18 +39,19 @@ class DenseMetrics:
         self._below = dict.fromkeys(_ANGLES, 0.0)
 
     @classmethod
-    def joined(cls, parts: Sequence[DenseMetrics], counts_N: np.ndarray) -> DenseMetrics:
+    def joined(cls, parts: Sequence[DenseMetrics], counts_N: np.ndarray | None = None) -> DenseMetrics:
         """Join what several have accumulated.
 
         Args:
             parts: what to join.
-            counts_N: how often each counts, whole numbers from 0.
+            counts_N: how often each counts, whole numbers from 0; None counts each once.
 
         Returns:
             As if every image of a part had been added that often.
         """
         whole = cls()
-        for part, count in zip(parts, counts_N.tolist(), strict=True):
+        counts = [1] * len(parts) if counts_N is None else counts_N.tolist()
+        for part, count in zip(parts, counts, strict=True):
             if count:
                 whole._confusion_KK += count * part._confusion_KK
                 for mine, theirs in ((whole._depth, part._depth), (whole._normal, part._normal)):
@@ -131,10 +132,10 @@ class DenseMetrics:
         return scores
 
 
-def image_scores(
+def image_metrics(
     predictions: DensePredictions, cache: NYUv2Cache, number: int, split: str = "val"
-) -> dict[str, float]:
-    """Score one image.
+) -> DenseMetrics:
+    """Compare the predictions for one image with its labels.
 
     Args:
         predictions: prediction files of the split.
@@ -143,7 +144,7 @@ def image_scores(
         split: "train" or "val".
 
     Returns:
-        As `DenseMetrics.compute`.
+        What the image alone adds up to.
     """
     metrics, row = DenseMetrics(), cache.rows(split)[number]
     metrics.add(
@@ -154,11 +155,13 @@ def image_scores(
         cache.depth_N1HW[row],
         cache.normals_N3HW[row],
     )
-    return metrics.compute()
+    return metrics
 
 
-def evaluate_dense(predictions: DensePredictions, cache: NYUv2Cache, split: str = "val") -> dict[str, float]:
-    """Score prediction files against all labels of a split.
+def compare_images(
+    predictions: DensePredictions, cache: NYUv2Cache, split: str = "val"
+) -> list[DenseMetrics]:
+    """Compare prediction files with all labels of a split, image by image.
 
     Args:
         predictions: prediction files of the split.
@@ -166,21 +169,11 @@ def evaluate_dense(predictions: DensePredictions, cache: NYUv2Cache, split: str 
         split: "train" or "val".
 
     Returns:
-        As `DenseMetrics.compute`.
+        One entry per image; `DenseMetrics.joined` gives those of the split.
 
     Raises:
         UserError: if the files have another number or size of images.
     """
-    rows = cache.rows(split)
-    predictions.check_size(len(rows), *cache.labels_NHW.shape[1:])
-    metrics = DenseMetrics()
-    for number, row in enumerate(rows):
-        metrics.add(
-            predictions.classes_NHW[number],
-            predictions.depth_N1HW[number],
-            predictions.normal_N3HW[number],
-            cache.labels_NHW[row],
-            cache.depth_N1HW[row],
-            cache.normals_N3HW[row],
-        )
-    return metrics.compute()
+    count = len(cache.rows(split))
+    predictions.check_size(count, *cache.labels_NHW.shape[1:])
+    return [image_metrics(predictions, cache, number, split) for number in range(count)]

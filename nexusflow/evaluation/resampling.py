@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nexusflow.data.nyuv2.cache import NYUv2Cache
 from nexusflow.evaluation.dense import DenseMetrics
-from nexusflow.evaluation.dense_predictions import DensePredictions
 from nexusflow.evaluation.mapping import MAP_METRICS, MapCounts
 
 __all__ = ["RESAMPLES", "draw_groups", "resample_dense", "resample_map"]
@@ -43,30 +41,16 @@ def _content(unit: str, count: int, values: Mapping[str, Sequence[float] | NDArr
     return {"unit": unit, "groups": count, "seed": _SEED, "values": rounded}
 
 
-def resample_dense(predictions: DensePredictions, cache: NYUv2Cache, split: str = "val") -> dict[str, Any]:
+def resample_dense(images: Sequence[DenseMetrics]) -> dict[str, Any]:
     """Score resampled sets of images.
 
     Args:
-        predictions: prediction files of the split.
-        cache: the data set with all labels.
-        split: "train" or "val".
+        images: what each image adds up to, see `nexusflow.evaluation.dense.compare_images`.
 
     Returns:
         `unit`, `groups`, `seed`, and `values`: "Seg IoU" (%), "Depth aErr" (metres), "Norm mErr" (degrees) →
         B numbers.
     """
-    images = []
-    for number, row in enumerate(cache.rows(split)):
-        metrics = DenseMetrics()
-        metrics.add(
-            predictions.classes_NHW[number],
-            predictions.depth_N1HW[number],
-            predictions.normal_N3HW[number],
-            cache.labels_NHW[row],
-            cache.depth_N1HW[row],
-            cache.normals_N3HW[row],
-        )
-        images.append(metrics)
     scores = [DenseMetrics.joined(images, drawn_G).compute() for drawn_G in draw_groups(len(images))]
     names = ("Seg IoU", "Depth aErr", "Norm mErr")
     kept = [name for name in names if all(name in score for score in scores)]

@@ -163,7 +163,7 @@ def read_resampled(paths: Mapping[int, Path], key: RunKey, scale: str) -> RunVal
     """
     found: dict[str, dict[int, Sequence[float]]] = {}
     for seed, path in paths.items():
-        for metric, values in _analysis(path, key, scale, seed)["values"].items():
+        for metric, values in _of_run(path, key, scale, seed)["values"].items():
             found.setdefault(metric, {})[seed] = values
     return RunValues(hashes=tuple(sha256_file(path) for path in paths.values()), resampled=found)
 
@@ -185,7 +185,7 @@ def read_mmd(paths: Mapping[int, Path], key: RunKey, scale: str, reading: MMDRea
     """
     found: dict[int, float] = {}
     for seed, path in paths.items():
-        for entry in _analysis(path, key, scale, seed)["readings"]:
+        for entry in _of_run(path, key, scale, seed)["readings"]:
             if all(entry[name] == value for name, value in reading.model_dump().items()):
                 found[seed] = float(entry["mmd2"])
     return RunValues({"MMD": found}, tuple(sha256_file(path) for path in paths.values()))
@@ -208,7 +208,7 @@ def read_analysis(paths: Mapping[int, Path], claim: FeaturesClaim, run: str, sca
     """
     found: dict[int, float] = {}
     for seed, path in paths.items():
-        content = _analysis(path, (claim.suite, run), scale, seed)
+        content = _of_run(path, (claim.suite, run), scale, seed)
         if claim.analysis == "embedding":
             found[seed] = float(content["pictures"][claim.features][claim.value])
         else:
@@ -216,7 +216,7 @@ def read_analysis(paths: Mapping[int, Path], claim: FeaturesClaim, run: str, sca
     return RunValues({claim.value: found}, tuple(sha256_file(path) for path in paths.values()))
 
 
-def _analysis(path: Path, key: RunKey, scale: str, seed: int) -> dict[str, Any]:
+def _of_run(path: Path, key: RunKey, scale: str, seed: int) -> dict[str, Any]:
     content = read_json(path)
     assert isinstance(content, dict)
     for name, value in {"scale": scale, "suite": key[0], "run": key[1], "seed": seed}.items():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nexusflow.core.errors import UserError
 from nexusflow.data.nyuv2.cache import NYUv2Cache
-from nexusflow.evaluation.dense import DenseMetrics, evaluate_dense, image_scores
+from nexusflow.evaluation.dense import DenseMetrics, compare_images, image_metrics
 from nexusflow.evaluation.dense_predictions import FILES, DensePredictions, DensePredictionWriter
 from nexusflow.evaluation.dense_reference import write_dense_reference
 
@@ -40,6 +40,10 @@ def make_predictions(seed: int = 1, count: int = 4) -> DensePredictions:
     classes = rng.integers(0, 13, (count, *SHAPE)).astype(np.uint8)
     depth = rng.uniform(-1, 6, (count, 1, *SHAPE)).astype(np.float32)
     return DensePredictions(Path("predictions"), classes, depth, unit(rng, count))
+
+
+def score(predictions: DensePredictions, cache: NYUv2Cache) -> dict[str, float]:
+    return DenseMetrics.joined(compare_images(predictions, cache)).compute()
 
 
 def slow(predictions: DensePredictions, cache: NYUv2Cache) -> dict[str, float]:
@@ -79,7 +83,7 @@ def slow(predictions: DensePredictions, cache: NYUv2Cache) -> dict[str, float]:
 @given(seed=st.integers(0, 10_000))
 def test_metrics_equal_the_obvious_loop(seed: int) -> None:
     cache, predictions = make_cache(seed), make_predictions(seed + 1)
-    found, expected = evaluate_dense(predictions, cache), slow(predictions, cache)
+    found, expected = score(predictions, cache), slow(predictions, cache)
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-5)
 
 
@@ -88,7 +92,7 @@ def test_a_perfect_prediction_is_perfect() -> None:
     rows = cache.rows("val")
     truth = np.maximum(cache.labels_NHW[rows], 0).astype(np.uint8)
     perfect = DensePredictions(Path(), truth, cache.depth_N1HW[rows], cache.normals_N3HW[rows])
-    scores = evaluate_dense(perfect, cache)
+    scores = score(perfect, cache)
     assert scores["Seg IoU"] == 100 and scores["Depth aErr"] == 0
     assert scores["Norm mErr"] == pytest.approx(0, abs=0.05) and scores["Norm <11.25"] == 100
 
@@ -104,12 +108,12 @@ def test_a_class_that_never_occurs_does_not_count() -> None:
 
 def test_one_image_scores_like_a_set_of_one() -> None:
     cache, predictions = make_cache(val=1), make_predictions(count=1)
-    assert image_scores(predictions, cache, 0) == evaluate_dense(predictions, cache)
+    assert image_metrics(predictions, cache, 0).compute() == score(predictions, cache)
 
 
 def test_predictions_of_another_split_are_refused() -> None:
     with pytest.raises(UserError, match="has 3 images"):
-        evaluate_dense(make_predictions(count=3), make_cache())
+        score(make_predictions(count=3), make_cache())
 
 
 def test_the_reference_says_the_same_of_every_room(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nexusflow.evaluation.dense import evaluate_dense
+from nexusflow.evaluation.dense import compare_images
 from nexusflow.evaluation.dense_predictions import DensePredictions
 from nexusflow.evaluation.mapping import count_overlap
 from nexusflow.evaluation.resampling import RESAMPLES, draw_groups, resample_dense, resample_map
-from tests.evaluation.test_dense import make_cache, make_predictions
+from tests.evaluation.test_dense import make_cache, make_predictions, score
 
 
 def test_draws_depend_on_the_number_of_groups_alone_and_keep_it() -> None:
@@ -21,7 +21,7 @@ def test_draws_depend_on_the_number_of_groups_alone_and_keep_it() -> None:
 
 def test_images_are_scored_as_often_as_they_were_drawn() -> None:
     cache, predictions = make_cache(), make_predictions()
-    found = resample_dense(predictions, cache)
+    found = resample_dense(compare_images(predictions, cache))
     assert found["unit"] == "image" and found["groups"] == 4
     rows = np.arange(len(cache.labels_NHW))[cache.rows("val")]
     for place in (0, 5, RESAMPLES - 1):
@@ -36,7 +36,7 @@ def test_images_are_scored_as_often_as_they_were_drawn() -> None:
         same = make_cache()
         for name in ("labels_NHW", "depth_N1HW", "normals_N3HW", "images_N3HW"):
             object.__setattr__(same, name, getattr(cache, name)[order])
-        expected = evaluate_dense(again, same)
+        expected = score(again, same)
         for metric, values in found["values"].items():
             assert len(values) == RESAMPLES and values[place] == pytest.approx(expected[metric], abs=1e-5)
 

@@ -179,11 +179,12 @@ class NYUv2Binding(SuiteBinding):
         self, config: Configuration, layout: Layout, run: str, seed: int, workers: int
     ) -> dict[str, Any]:
         """See `SuiteBinding.score`."""
-        from nexusflow.evaluation.dense import evaluate_dense
+        from nexusflow.evaluation.dense import DenseMetrics, compare_images
         from nexusflow.evaluation.dense_predictions import DensePredictions
         from nexusflow.evaluation.resampling import resample_dense
 
         predictions = DensePredictions.open(layout.predictions(self.name, run, seed))
         cache = self._open_cache(layout, self.world_of(config, run))
-        metrics = {"overall": evaluate_dense(predictions, cache, split="val")}
-        return {"metrics": metrics, "check": {}, "resampled": resample_dense(predictions, cache)}
+        images = compare_images(predictions, cache, split="val")
+        metrics = {"overall": DenseMetrics.joined(images).compute()}
+        return {"metrics": metrics, "check": {}, "resampled": resample_dense(images)}

@@ -17,7 +17,7 @@ from nexusflow.data.nyuv2.partition import build_image_partition, read_image_par
 from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
 from nexusflow.data.worlds.rooms.generate import generate_rooms_world
 from nexusflow.dense.config import DenseModelConfig
-from nexusflow.evaluation.dense import evaluate_dense
+from nexusflow.evaluation.dense import DenseMetrics, compare_images
 from nexusflow.evaluation.dense_predictions import DensePredictions
 from nexusflow.methods.base import BuildContext
 from nexusflow.methods.build import build_method
@@ -121,7 +121,8 @@ def test_scores_of_files_and_of_memory_agree(cache: NYUv2Cache, tmp_path: Path) 
     suite = NYUv2Suite(cache, partition(cache, "full", tmp_path), MODEL, PLAN)
     model = suite.model.eval()
     predict_images(model, cache, tmp_path / "predictions", "test")
-    assert evaluate_dense(DensePredictions.open(tmp_path / "predictions"), cache) == score_model(model, cache)
+    images = compare_images(DensePredictions.open(tmp_path / "predictions"), cache)
+    assert DenseMetrics.joined(images).compute() == score_model(model, cache)
     assert set(suite.validate(model)) == {"Seg IoU", "Depth aErr", "Norm mErr"}
 
 

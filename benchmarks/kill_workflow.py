@@ -77,16 +77,18 @@ def main() -> None:
         if start(whole, target, arguments.cores).wait():
             sys.exit((whole / "log.txt").read_text(errors="replace")[-3000:])
         seconds = time.perf_counter() - begin
-        for number in range(arguments.kills):
+        kills = 0
+        while kills < arguments.kills:
             process = start(killed, target, arguments.cores)
             try:
                 code = process.wait(timeout=draw.uniform(0.0, 0.5 * seconds))
+                print(f"was finished before the kill, with exit code {code}; made anew", flush=True)
                 shutil.rmtree(killed / "results")
-                print(f"kill {number + 1}: was finished before, with exit code {code}", flush=True)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                print(f"kill {number + 1}: done", flush=True)
+                kills += 1
+                print(f"kill {kills}: done", flush=True)
         code = start(killed, target, arguments.cores).wait()
         if code:
             sys.exit((killed / "log.txt").read_text(errors="replace")[-3000:])

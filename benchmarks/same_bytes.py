@@ -1,9 +1,9 @@
-"""Makes everything of the smoke scale twice, in two folders, with one and with two cores, and compares the bytes.
+"""Makes everything of the smoke scale in two folders, with one and with two cores, and compares the bytes.
 
     python benchmarks/same_bytes.py
 
 Compared are weights, training logs, metrics, tables and figures, except for what measures time and memory
-(Tables 5 and A.1, cost, and pages and claims that show it). The exit code is 1 if a single byte differs.
+(Table 5, cost, and pages that show it). The exit code is 1 if a single byte differs.
 """
 
 from __future__ import annotations

@@ -210,6 +210,7 @@ class BEVModel(nn.Module):
         timestamps_B: Tensor,
         state: TrackerState | None,
         thresholds: TrackerThresholds | None = None,
+        bev_BCHW: Tensor | None = None,
     ) -> tuple[list[FramePrediction], TrackerState]:
         """Predict one frame of several scenes in lock step.
 
@@ -220,34 +221,36 @@ class BEVModel(nn.Module):
             timestamps_B: times (seconds), float64.
             state: what the previous frame returned; None at the first frame of the scenes.
             thresholds: life-cycle rules; the config's by default.
+            bev_BCHW: the BEV grid of these very frames, kept from the state of an earlier call; it does not
+                depend on thresholds. Encoded from the images by default.
 
         Returns:
             One prediction per scene, and the state for the next frame.
         """
         thresholds = thresholds or self.config.thresholds
         batch, device = len(images_BNCHW), images_BNCHW.device
-        features = self._features(images_BNCHW)
+        if bev_BCHW is None:
+            previous = None if state is None else (state.bev_BCHW, state.ego2global_B44, ego2global_B44)
+            bev_BCHW = self._bev(self._features(images_BNCHW), ego2img_BN44, previous)
         if state is None:
-            bev = self._bev(features, ego2img_BN44, None)
             slots = self.track.empty(batch, thresholds.slots, device)
             next_id = torch.zeros(batch, dtype=torch.int64, device=device)
         else:
-            bev = self._bev(features, ego2img_BN44, (state.bev_BCHW, state.ego2global_B44, ego2global_B44))
             motion = ego_motion(state.ego2global_B44, ego2global_B44)
             slots = propagate_slots(state.slots, motion, timestamps_B - state.timestamps_B)
             next_id = state.next_id_B
-        frame = self.track(bev, slots, None, None)
+        frame = self.track(bev_BCHW, slots, None, None)
         if thresholds.association == "detection":
             frame = anchor_tracks(frame, slots, thresholds)
         kept, reported_BS, next_id = update_tracks(frame, slots, next_id, thresholds)
-        maps = self.map(bev, 1).logits_FKHW.float().sigmoid()
+        maps = self.map(bev_BCHW, 1).logits_FKHW.float().sigmoid()
         boxes_BS9 = code_to_boxes(kept.code_BS10)
         scores_BS, labels_BS = kept.probs_BSK.max(-1)
         predictions = [
             FramePrediction(boxes_BS9[b, on], labels_BS[b, on], scores_BS[b, on], kept.ids_BS[b, on], maps[b])
             for b, on in enumerate(reported_BS)
         ]
-        return predictions, TrackerState(bev, ego2global_B44, timestamps_B, kept, next_id)
+        return predictions, TrackerState(bev_BCHW, ego2global_B44, timestamps_B, kept, next_id)
 
     def predict_step(
         self,

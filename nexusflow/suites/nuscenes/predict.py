@@ -30,10 +30,12 @@ from nexusflow.evaluation.tracking import resolve_class_range
 from nexusflow.evaluation.tracks import Timeline, Tracks
 from nexusflow.suites.nuscenes.config import TrackerSearchConfig
 
-__all__ = ["PredictionJob", "predict_run", "stream_scenes"]
+__all__ = ["GridMemory", "PredictionJob", "predict_run", "stream_scenes"]
 
 _SCENES_IN_LOCK_STEP = 16
 _MAP_THRESHOLD = 0.5
+# BEV grids kept between candidates of thresholds, bytes; what does not fit is encoded again.
+_GRID_MEMORY = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,30 @@ class PredictionJob:
     precision: str
 
 
+class GridMemory:
+    """Keeps the BEV grids of frames predicted before, as far as they fit."""
+
+    def __init__(self) -> None:
+        self._grids: dict[tuple[int, ...], torch.Tensor] = {}
+        self._bytes = 0
+
+    def get(self, frames: Sequence[int]) -> torch.Tensor | None:
+        """Return the grids (B, C, H, W) of frames in lock step, if they were kept."""
+        return self._grids.get(tuple(frames))
+
+    def keep(self, frames: Sequence[int], bev_BCHW: torch.Tensor) -> None:
+        """Keep the grids (B, C, H, W) of frames in lock step, unless the memory is full."""
+        size = bev_BCHW.nbytes
+        if tuple(frames) not in self._grids and self._bytes + size <= _GRID_MEMORY:
+            self._grids[tuple(frames)] = bev_BCHW
+            self._bytes += size
+
+
 def stream_scenes(
-    job: PredictionJob, scenes: Sequence[SceneEntry], thresholds: TrackerThresholds
+    job: PredictionJob,
+    scenes: Sequence[SceneEntry],
+    thresholds: TrackerThresholds,
+    memory: GridMemory | None = None,
 ) -> Iterator[tuple[int, FramePrediction]]:
     """Predict scenes frame by frame, several scenes in lock step.
 
@@ -66,6 +90,7 @@ def stream_scenes(
         job: model and data.
         scenes: the scenes, of any length.
         thresholds: life cycle of the tracks.
+        memory: shared by calls with the same model and scenes, which then encode the images once.
 
     Yields:
         Frame index in the cache and its prediction, on the CPU.
@@ -88,7 +113,10 @@ def stream_scenes(
                     torch.from_numpy(np.ascontiguousarray(cache.timestamps_F[frames])).to(device),
                     state,
                     thresholds,
+                    None if memory is None else memory.get(frames),
                 )
+            if memory is not None:
+                memory.keep(frames, state.bev_BCHW)
             yield from zip(frames, predictions, strict=True)
 
 
@@ -136,13 +164,13 @@ def _true_tracks(job: PredictionJob, rows: Mapping[int, int]) -> Tracks:
 
 
 def _score_thresholds(
-    job: PredictionJob, scenes: Sequence[SceneEntry], birth: float, keep: float
+    job: PredictionJob, scenes: Sequence[SceneEntry], memory: GridMemory, birth: float, keep: float
 ) -> TrackingScores:
     """Track some training scenes with one pair of thresholds and score the result."""
     timeline, rows = _timeline(job.cache, scenes)
     thresholds = _thresholds(job, birth, keep)
     parts = []
-    for frame, prediction in stream_scenes(job, scenes, thresholds):
+    for frame, prediction in stream_scenes(job, scenes, thresholds, memory):
         boxes_K9 = prediction.boxes_P9.float().cpu().numpy()
         labels_K = prediction.labels_P.cpu().numpy()
         near = _near(boxes_K9, labels_K, job)
@@ -169,8 +197,10 @@ def _choose(job: PredictionJob, title: str) -> tuple[TrackerThresholds, dict[str
     places = np.linspace(0, len(visible) - 1, min(job.tracker.scenes, len(visible))).round().astype(int)
     scenes = [visible[place] for place in places]
     pairs = [(b, k) for b in job.tracker.births for k in job.tracker.keeps if k <= b]
+    memory = GridMemory()
     ranked = rank_thresholds(
-        track(pairs, f"{title}: thresholds"), lambda birth, keep: _score_thresholds(job, scenes, birth, keep)
+        track(pairs, f"{title}: thresholds"),
+        lambda birth, keep: _score_thresholds(job, scenes, memory, birth, keep),
     )
     record: dict[str, Any] = {
         "chosen": {"birth": ranked[0].birth, "keep": ranked[0].keep},

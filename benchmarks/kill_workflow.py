@@ -22,7 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from nexusflow.core.files import sha256_file
+from compared import fingerprint
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = {"nuscenes": "results/smoke/table2.csv", "nyuv2": "results/smoke/table4.csv"}
@@ -57,7 +57,7 @@ def hashes(project: Path) -> dict[str, str]:
     """Hash what must not depend on kills."""
     results = project / "results"
     paths = sorted(path for pattern in COMPARED for path in results.rglob(pattern))
-    return {str(path.relative_to(results)): sha256_file(path) for path in paths}
+    return {str(path.relative_to(results)): fingerprint(path) for path in paths}
 
 
 def main() -> None:
@@ -92,9 +92,12 @@ def main() -> None:
         code = start(killed, target, arguments.cores).wait()
         if code:
             sys.exit((killed / "log.txt").read_text(errors="replace")[-3000:])
-        same = hashes(whole) == hashes(killed)
-        print(f"{arguments.suite}: {arguments.kills} kills, {len(hashes(whole))} files, identical: {same}")
-        sys.exit(0 if same else 1)
+        first, second = hashes(whole), hashes(killed)
+        differing = sorted(path for path in first | second if first.get(path) != second.get(path))
+        print(
+            f"{arguments.suite}: {arguments.kills} kills, {len(first)} files, different: {differing or None}"
+        )
+        sys.exit(1 if differing else 0)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ Table 5, columns and claims of tables, and pages that show them. The exit code i
 from __future__ import annotations
 
 import argparse
-import csv
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -18,15 +16,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from nexusflow.core.files import sha256_file
+from compared import fingerprint
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPARED = (".safetensors", ".csv", ".png", ".pdf", ".gif", "metrics.json", "resampled.json", ".npz")
 # Measured anew in every run, so never the same twice.
 MEASURED = ("benchmarks/", "logs/", "cost/", "table5.", "report.")
-# Columns that hold it, or a hash of files that do; claims about it.
-MEASURED_COLUMNS = {"train seconds", "peak memory MiB", "inputs sha256"}
-MEASURED_CLAIMS = ("Training time", "GPU memory")
 
 
 def make(folder: Path, cores: int, target: str) -> float:
@@ -45,19 +40,6 @@ def make(folder: Path, cores: int, target: str) -> float:
     if code:
         sys.exit((folder / "log.txt").read_text(errors="replace")[-3000:])
     return time.perf_counter() - begin
-
-
-def fingerprint(path: Path) -> str:
-    """Hash a file, a table without what was measured."""
-    if path.suffix != ".csv":
-        return sha256_file(path)
-    with path.open(newline="") as file:
-        rows = [
-            [value for name, value in row.items() if name not in MEASURED_COLUMNS]
-            for row in csv.DictReader(file)
-            if not any(claim in value for value in row.values() for claim in MEASURED_CLAIMS)
-        ]
-    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nexusflow.core.yaml_files import _LOADER
+from nexusflow.core.yaml_files import _Loader
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(
@@ -92,7 +92,7 @@ def test_no_source_runs_what_a_file_says() -> None:
     assert len(found) > 200
     # The one reader of YAML names a safe loader, the compiled one where there is one.
     assert found.pop("nexusflow/core/yaml_files.py") == ["call of yaml.load"]
-    assert issubclass(_LOADER, yaml.constructor.SafeConstructor)
+    assert issubclass(_Loader, yaml.constructor.SafeConstructor)
     assert {path: what for path, what in found.items() if what} == {}
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nexusflow.bev.config import BackboneConfig
-from nexusflow.bev.layers import ConvBlock, ResidualBlock
+from nexusflow.bev.layers import ConvBlock, ResidualBlock, kept_or_recomputed
 
 __all__ = ["ImageBackbone"]
 
@@ -20,10 +20,12 @@ class ImageBackbone(nn.Module):
     Args:
         config: widths, depths and the output stage.
         groups: groups of the group normalisations.
+        recompute: compute the blocks' activations again in the backward pass instead of keeping them.
     """
 
-    def __init__(self, config: BackboneConfig, groups: int) -> None:
+    def __init__(self, config: BackboneConfig, groups: int, recompute: bool = False) -> None:
         super().__init__()
+        self.recompute = recompute
         self.output_stage = config.output_stage
         self.stride = 4 * 2**config.output_stage
         self.stem = ConvBlock(3, config.stem_channels, groups, stride=2)
@@ -47,10 +49,11 @@ class ImageBackbone(nn.Module):
         Returns:
             (F, neck channels, h, w) features at the output stride.
         """
-        x = self.stem(images_FCHW)
+        x = kept_or_recomputed(self.stem, self.recompute, images_FCHW)
         levels = []
         for index, stage in enumerate(self.stages):
-            x = stage(x)
+            for block in stage:  # type: ignore[attr-defined]
+                x = kept_or_recomputed(block, self.recompute, x)
             if index >= self.output_stage:
                 levels.append(self.laterals[index - self.output_stage](x))
         merged = levels[-1]

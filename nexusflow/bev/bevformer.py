@@ -1,7 +1,7 @@
 """The paper's BEV encoder: layers of temporal self-attention, spatial cross-attention and feed-forward.
 
 Letters: B samples, N cameras, C channels, H/W BEV rows/columns, Q = H·W, h/w feature rows/columns, Z heights,
-E heads, M points.
+E heads, M points, R pillars that a camera sees.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nexusflow.bev.config import EncoderConfig
 from nexusflow.bev.deformable import deformable_sample, init_offsets
-from nexusflow.bev.layers import FeedForward
+from nexusflow.bev.layers import FeedForward, kept_or_recomputed
 from nexusflow.bev.lifting import pillar_points
 
 __all__ = ["BEVFormerEncoder"]
@@ -22,13 +22,13 @@ class TemporalSelfAttention(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.heads, self.points = config.heads, config.points
-        count = 2 * config.heads * config.points
+        self.heads, self.points = config.heads, config.temporal_points
+        count = 2 * config.heads * config.temporal_points
         self.offsets = nn.Linear(2 * config.channels, 2 * count)
         self.weights = nn.Linear(2 * config.channels, count)
         self.value = nn.Conv2d(config.channels, config.channels, 1)
         self.out = nn.Linear(config.channels, config.channels)
-        init_offsets(self.offsets, 2 * config.heads, config.points)
+        init_offsets(self.offsets, 2 * config.heads, config.temporal_points)
 
     def forward(
         self, query_BQC: Tensor, position_QC: Tensor, previous_BCHW: Tensor, cells_Q2: Tensor
@@ -71,12 +71,16 @@ class SpatialCrossAttention(nn.Module):
         offsets = self.offsets(query_BQC).float().unflatten(-1, (self.heads, self.heights, self.points, 2))
         shape = (self.heads, self.heights * self.points)
         weights = self.weights(query_BQC).float().unflatten(-1, shape).softmax(-1)
-        where = where_BNQZ2[:, :, :, None, :, None] + (offsets * (2.0 / size))[:, None]
-        where = where.flatten(4, 5).flatten(0, 1)
-        spread = weights[:, None].expand(-1, cameras, -1, -1, -1).flatten(0, 1)
-        mixed_BNQC = deformable_sample(value, where, spread).unflatten(0, (batch, cameras))
-        hit_BNQ1 = seen_BNQZ.any(-1)[..., None].float()
-        return self.out((mixed_BNQC * hit_BNQ1).sum(1) / hit_BNQ1.sum(1).clamp(min=1.0))
+        value_BNChw = value.unflatten(0, (batch, cameras))
+        hit_BNQ = seen_BNQZ.any(-1)
+        mixed_BQC = torch.zeros(batch, offsets.shape[1], value.shape[1], device=value.device)
+        for camera in range(cameras):
+            # Only pillars that the camera sees in some sample: about a quarter of them.
+            rows_R = hit_BNQ[:, camera].any(0).nonzero()[:, 0]
+            where = where_BNQZ2[:, camera, rows_R][:, :, None, :, None] + offsets[:, rows_R] * (2.0 / size)
+            sampled = deformable_sample(value_BNChw[:, camera], where.flatten(3, 4), weights[:, rows_R])
+            mixed_BQC.index_add_(1, rows_R, sampled * hit_BNQ[:, camera, rows_R, None].float())
+        return self.out(mixed_BQC / hit_BNQ.sum(1).clamp(min=1)[..., None])
 
 
 class EncoderLayer(nn.Module):
@@ -111,6 +115,7 @@ class BEVFormerEncoder(nn.Module):
         half_m: half-width of the grid (metres).
         cells: cells per side.
         image_hw: size of the input images (pixels).
+        recompute: compute the layers' activations again in the backward pass instead of keeping them.
 
     Source: BEVFormer's encoder as used by UniAD, without the motion-signal input; the previous grid is warped
     by the full ego motion instead of being shifted and rotated apart.
@@ -120,10 +125,16 @@ class BEVFormerEncoder(nn.Module):
     cells_Q2: Tensor
 
     def __init__(
-        self, config: EncoderConfig, image_channels: int, half_m: float, cells: int, image_hw: tuple[int, int]
+        self,
+        config: EncoderConfig,
+        image_channels: int,
+        half_m: float,
+        cells: int,
+        image_hw: tuple[int, int],
+        recompute: bool = False,
     ) -> None:
         super().__init__()
-        self.config, self.cells, self.image_hw = config, cells, image_hw
+        self.config, self.cells, self.image_hw, self.recompute = config, cells, image_hw, recompute
         points = torch.from_numpy(pillar_points(half_m, cells, config.heights_m))
         self.register_buffer("points_R4", points, persistent=False)
         self.register_buffer("cells_Q2", points[:: len(config.heights_m), :2] / half_m, persistent=False)
@@ -152,5 +163,6 @@ class BEVFormerEncoder(nn.Module):
             previous_BCHW = query.transpose(1, 2).unflatten(2, side)
         for layer in self.layers:
             cameras = (features_BNChw, where, seen)
-            query = layer(query, self.position_QC, previous_BCHW, self.cells_Q2, cameras)
+            inputs = (query, self.position_QC, previous_BCHW, self.cells_Q2, cameras)
+            query = kept_or_recomputed(layer, self.recompute, *inputs)
         return query.transpose(1, 2).unflatten(2, side)

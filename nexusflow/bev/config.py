@@ -67,7 +67,10 @@ class EncoderConfig(_Section):
     layers: int = Field(default=3, gt=0, description="bevformer: number of layers.")
     heads: int = Field(default=4, gt=0, description="bevformer: attention heads.")
     points: int = Field(
-        default=2, gt=0, description="bevformer: sampled points per head and height (space) or queue (time)."
+        default=2, gt=0, description="bevformer: sampled points per head and height, in the cameras."
+    )
+    temporal_points: int = Field(
+        default=2, gt=0, description="bevformer: sampled points per head in each of the two grids in time."
     )
     ffn_channels: int = Field(
         default=128, gt=0, description="bevformer: hidden channels of the feed-forward part."
@@ -277,6 +280,11 @@ class BEVModelConfig(_Section):
         "memory; the BEV grid.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of the training-time noise inside the model.")
+    recompute: bool = Field(
+        default=False,
+        description="Compute activations of backbone and bevformer layers again in the backward pass instead "
+        "of keeping them: less memory, more time, the same gradients.",
+    )
     backbone: BackboneConfig = BackboneConfig()
     encoder: EncoderConfig = EncoderConfig()
     track: TrackConfig = TrackConfig()

@@ -123,5 +123,7 @@ def build_encoder(config: BEVModelConfig, image_channels: int, feature_hw: tuple
     """
     if config.encoder.kind == "bevformer":
         image_hw = (config.image_height, config.image_width)
-        return BEVFormerEncoder(config.encoder, image_channels, config.bev_half_m, config.bev_cells, image_hw)
+        return BEVFormerEncoder(
+            config.encoder, image_channels, config.bev_half_m, config.bev_cells, image_hw, config.recompute
+        )
     return LiftUNetEncoder(config, image_channels, feature_hw)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 __all__ = [
     "Attention",
@@ -19,6 +20,7 @@ __all__ = [
     "FeedForward",
     "ResidualBlock",
     "full_precision",
+    "kept_or_recomputed",
     "mlp",
     "sample_grid",
     "sine_position",
@@ -28,6 +30,24 @@ __all__ = [
 def full_precision(x: Tensor) -> Any:
     """Return a context in which autocast is off, for geometry and losses."""
     return torch.autocast(x.device.type, enabled=False)
+
+
+def kept_or_recomputed(module: nn.Module, recompute: bool, *inputs: Any) -> Tensor:
+    """Call a module without randomness; with `recompute` its activations are not kept for the backward pass.
+
+    Args:
+        module: the module.
+        recompute: less memory, another forward pass.
+        inputs: its arguments.
+
+    Returns:
+        What the module returns; values and gradients do not depend on `recompute`.
+    """
+    if recompute and torch.is_grad_enabled():
+        result: Tensor = checkpoint(module, *inputs, use_reentrant=False, preserve_rng_state=False)
+    else:
+        result = module(*inputs)
+    return result
 
 
 def mlp(*sizes: int, norm: bool = False) -> nn.Sequential:

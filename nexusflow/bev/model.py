@@ -60,7 +60,7 @@ class BEVModel(nn.Module):
     def __init__(self, config: BEVModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = ImageBackbone(config.backbone, config.norm_groups)
+        self.backbone = ImageBackbone(config.backbone, config.norm_groups, config.recompute)
         with torch.no_grad():
             probe = torch.zeros(1, 3, config.image_height, config.image_width)
             rows, columns = self.backbone(probe).shape[-2:]

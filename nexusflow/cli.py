@@ -326,7 +326,7 @@ def restore(
 
     _, layout = _load(scale)
     if pull:
-        pull_results(Path(), remote)
+        pull_results(Path(), layout.scale, remote)
     print(f"{restore_results(Path(), layout.scale)} files restored; `snakemake -n` says what is out of date")
 
 

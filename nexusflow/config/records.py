@@ -66,17 +66,20 @@ def seal_results(root: Path, scale: str) -> int:
     return len(entries)
 
 
-def pull_results(root: Path, remote: str | None = None) -> None:
-    """Fetch what DVC keeps.
+def pull_results(root: Path, scale: str, remote: str | None = None) -> None:
+    """Fetch what DVC keeps of a scale.
 
     Args:
         root: folder of the project.
+        scale: name of the scale; it has a pipeline below workflow/, or is the default one's.
         remote: name of a DVC remote; None takes the default one.
 
     Raises:
         UserError: with DVC's last line, if it cannot fetch everything.
     """
-    command = [sys.executable, "-m", "dvc", "pull", *(["--remote", remote] if remote else [])]
+    pipelines = (f"workflow/{scale}/dvc.yaml", "dvc.yaml")
+    pipeline = next(([name] for name in pipelines if (root / name).exists()), [])
+    command = [sys.executable, "-m", "dvc", "pull", *pipeline, *(["--remote", remote] if remote else [])]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]

@@ -1,5 +1,7 @@
 """The stages of dvc.yaml keep what the workflow's stages make, and watch the rows that decide it."""
 
+import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,14 @@ def test_metrics_and_plots_are_of_files_that_stages_keep(stages: dict) -> None:
     assert len(files) > 10
     for file in files:
         assert any(file == name or file.startswith(f"{name}/") for name in kept), file
+
+
+def test_the_smoke_pipeline_is_that_of_the_default_scale() -> None:
+    spec = importlib.util.spec_from_file_location("smoke_pipeline", ROOT / "scripts/smoke_pipeline.py")
+    assert spec and spec.loader
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    written = (ROOT / "workflow/smoke/dvc.yaml").read_text()
+    assert written == script.smoke_pipeline((ROOT / "dvc.yaml").read_text())
+    assert "embedded" not in written and "${" not in written
+    assert not re.findall(r"results/(?!smoke/)", written)

@@ -78,7 +78,7 @@ def test_there_must_be_something_to_seal(tmp_path: Path) -> None:
 
 def test_a_failed_pull_ends_with_the_message_of_dvc(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="`dvc pull` failed"):
-        pull_results(tmp_path)
+        pull_results(tmp_path, "toy")
 
 
 @pytest.mark.slow
@@ -99,6 +99,6 @@ def test_what_dvc_keeps_is_pulled_and_restored(made: Path, tmp_path: Path) -> No
     run(made, "git", *identity, "commit", "--quiet", "--message", "results")
     run(tmp_path, "git", "clone", "--quiet", str(made), "clone")
     clone = tmp_path / "clone"
-    pull_results(clone)
+    pull_results(clone, "toy")
     assert restore_results(clone, "toy") == 3
     assert (clone / FILES[1]).read_text() == "numbers"

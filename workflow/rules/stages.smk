@@ -50,6 +50,12 @@ rule stage_paper:
         expand("results/{name}", name=[*pipeline.targets, *closing.names]),
 
 
+rule stage_paper_of_scale:
+    # The same without publishing it, for a pipeline beside that of the published scale.
+    input:
+        expand(f"results/{here}/{{name}}", name=[*pipeline.targets, *closing.names]),
+
+
 rule snapshot:
     # On request only: a dated copy of the default scale's tables and figures for the README.
     input:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Mapping
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["make_deterministic", "random_state", "resolve_precision", "restore_random_state"]
+__all__ = [
+    "make_deterministic",
+    "nondeterministic_operations",
+    "random_state",
+    "resolve_precision",
+    "restore_random_state",
+]
 
+_NOT_DETERMINISTIC = re.compile(r"^(\S+) does not have a deterministic implementation")
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16")
 
 
@@ -26,10 +37,45 @@ def make_deterministic(seed: int, threads: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - third-party code may draw from the global generator
     torch.manual_seed(seed)
+    # cuBLAS reads it when it is first used, and is deterministic only with it.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     # Nothing here reads memory it has not written, and filling every new tensor takes time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+@contextmanager
+def nondeterministic_operations() -> Iterator[list[str]]:
+    """Collect the operations for which torch has no deterministic algorithm on this device.
+
+    They run nevertheless, where `make_deterministic` found a GPU, and each is printed once.
+
+    Yields:
+        Their names in torch, which the block fills; empty on a CPU, where torch refuses them instead.
+    """
+    names: list[str] = []
+    show = warnings.showwarning
+
+    def collect(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        found = _NOT_DETERMINISTIC.match(str(message))
+        if not found:
+            show(message, category, filename, lineno, file, line)
+        elif found[1] not in names:
+            names.append(found[1])
+            print(f"not deterministic on this device: {found[1]}", flush=True)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", message=_NOT_DETERMINISTIC.pattern.removeprefix("^"))
+        warnings.showwarning = collect
+        yield names
 
 
 def random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:

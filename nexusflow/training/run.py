@@ -20,6 +20,7 @@ from nexusflow.suites.base import Suite
 from nexusflow.training.checkpoint import load_weights, save_weights
 from nexusflow.training.claim import claimed
 from nexusflow.training.config import TrainingConfig
+from nexusflow.training.determinism import nondeterministic_operations
 from nexusflow.training.loop import FitResult, fit
 from nexusflow.training.resume import ResumeFiles
 
@@ -139,12 +140,13 @@ def _train_and_publish(
     context = BuildContext(suite.tap_channels, identity.seed, suite.canvas_spec, identity.suite)
     method = build_method(method_config, context)
     title = f"{identity.run}, seed {identity.seed}"
-    result = fit(suite, method, training, identity.seed, resume, title)
+    with nondeterministic_operations() as operations:
+        result = fit(suite, method, training, identity.seed, resume, title)
     save_weights(output / "model.safetensors", result.model, header)
     # The method's own networks, for analyses; inference does without them.
     save_weights(output / "method.safetensors", method, header | {"method": method.name})
     result.log.write(output / "log.csv")
-    record = _provenance(identity, started_from, training, result)
+    record = _provenance(identity, started_from, training, result) | {"not_deterministic": operations}
     best = best_validation(result.log.rows, suite.score_directions)
     write_json(output / "provenance.json", record | ({"best_validation": best} if best else {}))
 

@@ -16,8 +16,9 @@ from nexusflow.evaluation.ground_truth import load_ground_truth
 from nexusflow.evaluation.mapping import MapCounts, count_overlap
 from nexusflow.evaluation.predictions import MAP_FILE, TRACKING_FILE, MapPrediction, read_map, read_tracking
 from nexusflow.evaluation.reference import SceneCache, frames_of_split, scenes_of_split
-from nexusflow.evaluation.resampling import resample_map
+from nexusflow.evaluation.resampling import resample_scenes
 from nexusflow.evaluation.tracking import evaluate_tracking, resolve_class_range
+from nexusflow.evaluation.tracking_resampling import count_by_scene
 
 __all__ = ["TOLERANCE", "evaluate_predictions"]
 
@@ -105,7 +106,7 @@ def evaluate_predictions(
     Returns:
         "overall", "boston" and "singapore" → metric → value (IoU in per cent; None where undefined, such as
         the AMOTA of a class that does not occur); "check" → metric → largest difference between devkit and
-        fast evaluator over all classes (empty without `official`); "resampled": see `resample_map`.
+        fast evaluator over all classes (empty without `official`); "resampled": see `resample_scenes`.
 
     Raises:
         UserError: if the predictions are malformed or do not cover the split.
@@ -139,7 +140,9 @@ def evaluate_predictions(
         "check": check,
     }
     scene_F = np.concatenate([np.full(scene.num_frames, scene.name) for scene in scenes])
-    metrics["resampled"] = resample_map(counts, scene_F)
+    metrics["resampled"] = resample_scenes(
+        counts, scene_F, count_by_scene(true_tracks, found_tracks, truth.timeline)
+    )
     for city in CITIES:
         scores = fast((city,))
         metrics[city] = {

@@ -15,16 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexusflow.evaluation.constants import TRACKING_CLASSES
-from nexusflow.evaluation.matching import Matches, find_pairs, match_tracks
+from nexusflow.evaluation.matching import Matches, Pairs, find_pairs, match_tracks
 from nexusflow.evaluation.tracks import Timeline, Tracks, average_scores, fill_gaps
 
 __all__ = [
     "MEAN_METRICS",
     "SUM_METRICS",
+    "PreparedTracks",
     "TrackingRules",
     "TrackingScores",
+    "active_boxes",
+    "class_values",
     "evaluate_tracks",
+    "prepare_tracks",
     "summarise_classes",
+    "unreached_values",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -49,6 +54,23 @@ class TrackingRules:
     min_recall: float = 0.1
     thresholds: int = 40
     worst_amotp: float = 2.0
+
+
+@dataclass(frozen=True)
+class PreparedTracks:
+    """Tracks without gaps, what could match, and where the recalls lie.
+
+    Args:
+        truth: true boxes.
+        predicted: predicted boxes with the scores of their tracks.
+        pairs: pairs of both within reach, step by step.
+        threshold_CT: score that reaches each recall, highest recall first; nan where it is not achieved.
+    """
+
+    truth: Tracks
+    predicted: Tracks
+    pairs: list[Pairs]
+    threshold_CT: FloatArray
 
 
 @dataclass(frozen=True)
@@ -133,15 +155,26 @@ def _lives(truth: Tracks, hit_GT: NDArray[np.bool_], classes: int) -> _Lives:
     return counts
 
 
-def _unreached(boxes: int, objects: int, rules: TrackingRules) -> dict[str, float]:
-    """Values of a class in which not even the smallest recall is achieved."""
+def unreached_values(boxes: int, objects: int, rules: TrackingRules) -> dict[str, float]:
+    """Give the values of a class in which not even the smallest recall is achieved.
+
+    Args:
+        boxes: number of true boxes.
+        objects: number of true objects.
+        rules: thresholds and distances.
+
+    Returns:
+        Metric → value.
+
+    Source: nuScenes devkit, `TrackingMetrics`.
+    """
     zeros = dict.fromkeys(("amota", "recall", "motar", "mota", "tp", "mt"), 0.0)
     unknown = dict.fromkeys(("fp", "ids", "frag"), float("nan"))
     distances = {"amotp": rules.worst_amotp, "motp": rules.worst_amotp}
     return {**zeros, **unknown, **distances, "gt": float(boxes), "fn": float(boxes), "ml": float(objects)}
 
 
-def _class_values(
+def class_values(
     matches: FloatArray,
     switches: FloatArray,
     distance: FloatArray,
@@ -151,7 +184,23 @@ def _class_values(
     boxes: int,
     rules: TrackingRules,
 ) -> dict[str, float]:
-    """Metrics of one class from its counts per threshold, each (T,)."""
+    """Compute the metrics of one class from its counts at each threshold.
+
+    Args:
+        matches: matches without a change of identity, (T,).
+        switches: matches with one, (T,).
+        distance: sum of the distances of both, metres, (T,).
+        active: predictions at or above the threshold, (T,).
+        lives: objects mostly tracked, mostly lost, and interruptions, each (T,).
+        reached: whether the recall of the threshold is achieved, bool (T,); at least one.
+        boxes: number of true boxes, above 0.
+        rules: thresholds and distances.
+
+    Returns:
+        Metric → value.
+
+    Source: nuScenes devkit, `TrackingEvaluation`; Weng and Kitani 2019 (AMOTA, AMOTP, MOTAR).
+    """
     found = matches + switches
     misses, false = boxes - found, active - found
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -184,8 +233,17 @@ def _class_values(
     }
 
 
-def _active_boxes(predicted: Tracks, label: int, thresholds: FloatArray) -> FloatArray:
-    """Number of predictions of a class at or above each threshold."""
+def active_boxes(predicted: Tracks, label: int, thresholds: FloatArray) -> FloatArray:
+    """Count the predictions of a class at or above each threshold.
+
+    Args:
+        predicted: boxes with the scores of their tracks.
+        label: index of the class.
+        thresholds: scores, (T,).
+
+    Returns:
+        Counts, (T,).
+    """
     scores = np.sort(predicted.score_N[predicted.label_N == label])
     return (len(scores) - np.searchsorted(scores, thresholds, side="left")).astype(np.float64)
 
@@ -201,13 +259,13 @@ def _all_classes(
         if boxes == 0:
             classes[name] = dict.fromkeys((*MEAN_METRICS, *SUM_METRICS), float("nan"))
         elif not reached.any():
-            classes[name] = _unreached(boxes, len(np.unique(truth.track_N[mine])), rules)
+            classes[name] = unreached_values(boxes, len(np.unique(truth.track_N[mine])), rules)
         else:
-            classes[name] = _class_values(
+            classes[name] = class_values(
                 walked.matches_CT[label].astype(np.float64),
                 walked.switches_CT[label].astype(np.float64),
                 walked.distance_CT[label],
-                _active_boxes(predicted, label, threshold_CT[label]),
+                active_boxes(predicted, label, threshold_CT[label]),
                 (
                     lives.tracked_CT[label].astype(np.float64),
                     lives.lost_CT[label].astype(np.float64),
@@ -218,6 +276,35 @@ def _all_classes(
                 rules,
             )
     return classes
+
+
+def prepare_tracks(
+    truth: Tracks, predicted: Tracks, timeline: Timeline, rules: TrackingRules
+) -> PreparedTracks:
+    """Fill the gaps of all tracks, average their scores and find the thresholds of the recalls.
+
+    Args:
+        truth: true boxes within range, before gap filling.
+        predicted: predicted boxes within range, with the scores of single boxes, before gap filling.
+        timeline: the frames.
+        rules: thresholds and distances.
+
+    Returns:
+        What the metrics are computed from.
+
+    Source: nuScenes devkit, `create_tracks`, `TrackingEvaluation.compute_thresholds`.
+    """
+    truth = fill_gaps(truth, timeline)
+    predicted = fill_gaps(average_scores(predicted), timeline)
+    pairs = find_pairs(truth, predicted, timeline, rules.match_distance_m)
+    classes = len(TRACKING_CLASSES)
+    everything = np.full((classes, 1), -np.inf)
+    first = match_tracks(truth, predicted, pairs, everything, rules.match_distance_m, with_scores=True)
+    boxes_C = np.bincount(truth.label_N, minlength=classes)
+    threshold_CT = np.stack(
+        [_score_thresholds(first.scores[label], int(boxes_C[label]), rules) for label in range(classes)]
+    )
+    return PreparedTracks(truth, predicted, pairs, threshold_CT)
 
 
 def evaluate_tracks(
@@ -245,16 +332,9 @@ def evaluate_tracks(
     if scenes is not None:
         chosen = np.isin(timeline.scene_F, np.asarray(scenes, dtype=np.int64))
         truth, predicted = truth.take(chosen[truth.frame_N]), predicted.take(chosen[predicted.frame_N])
-    truth = fill_gaps(truth, timeline)
-    predicted = fill_gaps(average_scores(predicted), timeline)
-    pairs = find_pairs(truth, predicted, timeline, rules.match_distance_m)
-    classes = len(TRACKING_CLASSES)
-    everything = np.full((classes, 1), -np.inf)
-    first = match_tracks(truth, predicted, pairs, everything, rules.match_distance_m, with_scores=True)
-    boxes_C = np.bincount(truth.label_N, minlength=classes)
-    threshold_CT = np.stack(
-        [_score_thresholds(first.scores[label], int(boxes_C[label]), rules) for label in range(classes)]
+    ready = prepare_tracks(truth, predicted, timeline, rules)
+    walked = match_tracks(
+        ready.truth, ready.predicted, ready.pairs, ready.threshold_CT, rules.match_distance_m
     )
-    walked = match_tracks(truth, predicted, pairs, threshold_CT, rules.match_distance_m)
-    per_class = _all_classes(truth, predicted, walked, threshold_CT, rules)
+    per_class = _all_classes(ready.truth, ready.predicted, walked, ready.threshold_CT, rules)
     return TrackingScores(summarise_classes(per_class), per_class)

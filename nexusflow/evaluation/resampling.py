@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from nexusflow.evaluation.dense import DenseMetrics
 from nexusflow.evaluation.mapping import MAP_METRICS, MapCounts
+from nexusflow.evaluation.tracking_resampling import SceneCounts, score_drawn
 
-__all__ = ["RESAMPLES", "draw_groups", "resample_dense", "resample_map"]
+__all__ = ["RESAMPLES", "draw_groups", "resample_dense", "resample_scenes"]
 
 RESAMPLES = 200
 _SEED = 0
@@ -57,15 +58,22 @@ def resample_dense(images: Sequence[DenseMetrics]) -> dict[str, Any]:
     return _content("image", len(images), {name: [score[name] for score in scores] for name in kept})
 
 
-def resample_map(counts: MapCounts, scene_F: NDArray[Any]) -> dict[str, Any]:
-    """Score the maps of resampled sets of scenes; tracking has no sums by scene and is left out.
+def resample_scenes(
+    counts: MapCounts, scene_F: NDArray[Any], tracking: SceneCounts | None = None
+) -> dict[str, Any]:
+    """Score the maps and tracks of resampled sets of scenes.
 
     Args:
         counts: cells in intersection and union of every frame.
-        scene_F: scene of every frame.
+        scene_F: name of the scene of every frame.
+        tracking: counts of tracking, scene by scene.
 
     Returns:
-        `unit`, `groups`, `seed`, and `values`: map metric → B numbers, %, if it has a cell.
+        `unit`, `groups`, `seed`, and `values`: map metric → B numbers, %, if it has a cell; tracking metric →
+        B numbers.
+
+    Raises:
+        ValueError: if map and tracks are of different scenes.
     """
     names, codes_F = np.unique(scene_F, return_inverse=True)
     sums = []
@@ -73,9 +81,14 @@ def resample_map(counts: MapCounts, scene_F: NDArray[Any]) -> dict[str, Any]:
         sum_GR = np.zeros((len(names), table_FR.shape[1]), np.int64)
         np.add.at(sum_GR, codes_F, table_FR)
         sums.append(draw_groups(len(names)) @ sum_GR)
-    values = {
+    values: dict[str, Sequence[float] | NDArray[Any]] = {
         name: 100.0 * sums[0][:, region] / sums[1][:, region]
         for region, name in enumerate(MAP_METRICS)
         if (sums[1][:, region] > 0).all()
     }
+    if tracking is not None:
+        if sorted(tracking.scenes) != names.tolist():
+            raise ValueError("map and tracks are of different scenes")
+        order = np.argsort(np.argsort(tracking.scenes))
+        values |= score_drawn(tracking, draw_groups(len(names))[:, order])
     return _content("scene", len(names), values)

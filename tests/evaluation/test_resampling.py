@@ -8,7 +8,7 @@ import pytest
 from nexusflow.evaluation.dense import compare_images
 from nexusflow.evaluation.dense_predictions import DensePredictions
 from nexusflow.evaluation.mapping import count_overlap
-from nexusflow.evaluation.resampling import RESAMPLES, draw_groups, resample_dense, resample_map
+from nexusflow.evaluation.resampling import RESAMPLES, draw_groups, resample_dense, resample_scenes
 from tests.evaluation.test_dense import make_cache, make_predictions, score
 
 
@@ -46,7 +46,7 @@ def test_frames_of_a_scene_are_drawn_together() -> None:
     predicted, truth = (rng.random((6, 4, 5, 5)) < p for p in (0.3, 0.5))
     counts = count_overlap(predicted, truth)
     scene_F = np.array(["b", "a", "b", "c", "c", "c"])
-    found = resample_map(counts, scene_F)
+    found = resample_scenes(counts, scene_F)
     assert found["unit"] == "scene" and found["groups"] == 3
     frames = {name: np.flatnonzero(scene_F == name) for name in "abc"}
     for place in (0, 3, RESAMPLES - 1):
@@ -60,4 +60,4 @@ def test_frames_of_a_scene_are_drawn_together() -> None:
 def test_a_region_without_a_cell_is_left_out() -> None:
     truth = np.zeros((2, 4, 3, 3), bool)
     truth[:, 3] = True
-    assert set(resample_map(count_overlap(truth, truth), np.array(["a", "b"]))["values"]) == {"Drivable"}
+    assert set(resample_scenes(count_overlap(truth, truth), np.array(["a", "b"]))["values"]) == {"Drivable"}

@@ -99,7 +99,7 @@ def _lock_fault(path: Path) -> str | None:
 
 
 def check_dvc(project: Path) -> list[Finding]:
-    """Look at dvc.lock and at DVC's own lock.
+    """Look at dvc.lock, those of further pipelines below workflow/, and DVC's own lock.
 
     Args:
         project: folder of the project.
@@ -107,14 +107,17 @@ def check_dvc(project: Path) -> list[Finding]:
     Returns:
         The findings.
     """
-    findings, path = [], project / "dvc.lock"
-    if not path.exists():
+    findings = []
+    if not (project / "dvc.lock").exists():
         findings.append(note("dvc.lock", "not there yet; `dvc repro` writes it"))
-    elif fault := _lock_fault(path):
-        advice = "run `git checkout dvc.lock`, or delete it and run `dvc repro`"
-        findings.append(act("dvc.lock", fault, advice))
-    else:
-        findings.append(ok("dvc.lock", "whole"))
+    for path in (project / "dvc.lock", *sorted(project.glob("workflow/*/dvc.lock"))):
+        name = path.relative_to(project).as_posix()
+        if path.exists() and (fault := _lock_fault(path)):
+            pipeline = name.replace(".lock", ".yaml")
+            advice = f"run `git checkout {name}`, or delete it and run `dvc repro {pipeline}`"
+            findings.append(act(name, fault, advice))
+        elif path.exists():
+            findings.append(ok(name, "whole"))
     inner = project / ".dvc" / "tmp" / "rwlock"
     if inner.is_file():
         try:

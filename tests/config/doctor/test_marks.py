@@ -80,6 +80,18 @@ def test_dvc_lock(tmp_path: Path, text: str | None, level: str) -> None:
     assert finding.level == level and (level != "act" or "git checkout" in finding.advice)
 
 
+def test_lock_of_a_further_pipeline(tmp_path: Path) -> None:
+    lock = tmp_path / "workflow" / "smoke" / "dvc.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(WHOLE)
+    assert [(f.subject, f.level) for f in check_dvc(tmp_path)] == [
+        ("dvc.lock", "note"),
+        ("workflow/smoke/dvc.lock", "ok"),
+    ]
+    lock.write_text(WHOLE[:30])
+    assert "dvc repro workflow/smoke/dvc.yaml" in check_dvc(tmp_path)[1].advice
+
+
 def test_damaged_lock_of_dvc(tmp_path: Path) -> None:
     (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
     inner = tmp_path / ".dvc" / "tmp" / "rwlock"

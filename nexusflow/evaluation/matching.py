@@ -18,7 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from nexusflow.evaluation.tracks import Timeline, Tracks
 
-__all__ = ["Matches", "Pairs", "find_pairs", "match_tracks"]
+__all__ = ["Matches", "Pairs", "euclidean_distances", "find_pairs", "match_tracks"]
 
 IntArray = NDArray[np.int64]
 
@@ -64,11 +64,20 @@ class Matches:
     scores: list[NDArray[np.float64]]
 
 
-def _distances(true_G2: NDArray[np.float64], predicted_P2: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Euclidean distances by the expanded square, as scikit-learn computes them for the official evaluation.
+def euclidean_distances(
+    true_G2: NDArray[np.float64], predicted_P2: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Compute distances by the expanded square, as scikit-learn does for the official evaluation.
 
     In global coordinates the cancellation leaves errors of up to 1e-5 m at distance 0, so equality with the
     official numbers needs the same expression, evaluated by the same matrix product.
+
+    Args:
+        true_G2: true positions, metres.
+        predicted_P2: predicted positions, metres.
+
+    Returns:
+        Distances (G, P), metres.
     """
     squares_GP = -2 * (true_G2 @ predicted_P2.T)
     squares_GP += np.einsum("ij,ij->i", true_G2, true_G2)[:, None]
@@ -79,7 +88,7 @@ def _distances(true_G2: NDArray[np.float64], predicted_P2: NDArray[np.float64]) 
 def _pairs_of_group(
     true_G2: NDArray[np.float64], predicted_P2: NDArray[np.float64], reach: float
 ) -> tuple[IntArray, IntArray, NDArray[np.float64], NDArray[np.float64]]:
-    distance_GP = _distances(true_G2, predicted_P2)
+    distance_GP = euclidean_distances(true_G2, predicted_P2)
     rows, columns = np.nonzero(distance_GP < reach + 1e-3)
     distances = distance_GP[rows, columns]
     alone = distances
@@ -87,7 +96,7 @@ def _pairs_of_group(
         # A product with a single column takes another path in the linear algebra library.
         alone_GP = np.zeros_like(distance_GP)
         for column in set(columns.tolist()):
-            alone_GP[:, column] = _distances(true_G2, predicted_P2[column : column + 1])[:, 0]
+            alone_GP[:, column] = euclidean_distances(true_G2, predicted_P2[column : column + 1])[:, 0]
         alone = alone_GP[rows, columns]
     return rows, columns, distances, alone
 

@@ -22,13 +22,11 @@ from typing import Any
 from nexusflow.core.errors import UserError
 from nexusflow.core.progress import track
 from nexusflow.evaluation.constants import TRACKING_CLASSES
+from nexusflow.evaluation.devkit_shortcuts import less_work
 from nexusflow.evaluation.ground_truth import official_split, split_scenes
 from nexusflow.evaluation.predictions import read_tracking
 
 __all__ = ["evaluate_tracking", "official_class_range", "resolve_class_range"]
-
-# Interruptions, time until an object is first found, and longest gap, under motmetrics' names.
-_DURATIONS = ("num_fragmentations_custom", "tid", "lgd")
 
 ClassTracks = dict[str, dict[int, list[Any]]]
 
@@ -144,23 +142,6 @@ def _size(tracks: ClassTracks) -> int:
     return sum(len(boxes) for frames in tracks.values() for boxes in frames.values())
 
 
-@contextlib.contextmanager
-def _less_work(durations: bool) -> Iterator[None]:
-    """Leave out metrics that are not wanted and scikit-learn's checks of its arguments."""
-    import sklearn
-    from nuscenes.eval.tracking.constants import MOT_METRIC_MAP
-
-    names = dict(MOT_METRIC_MAP)
-    try:
-        for key in () if durations else _DURATIONS:
-            del MOT_METRIC_MAP[key]
-        with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
-            yield
-    finally:
-        MOT_METRIC_MAP.clear()
-        MOT_METRIC_MAP.update(names)
-
-
 def _evaluate_class(
     name: str, truth: ClassTracks, found: ClassTracks, settings: dict[str, Any], durations: bool
 ) -> tuple[str, dict[str, float]]:
@@ -173,7 +154,7 @@ def _evaluate_class(
     evaluation.cfg.class_names = [name]
     evaluation.tracks_gt, evaluation.tracks_pred = truth, found
     evaluation.verbose, evaluation.output_dir, evaluation.render_classes = False, None, None
-    with _silence(), _less_work(durations):
+    with _silence(), less_work(durations):
         metrics, _ = evaluation.evaluate()
     left_out = () if durations else ("frag", "tid", "lgd")
     return name, {k: values[name] for k, values in metrics.label_metrics.items() if k not in left_out}

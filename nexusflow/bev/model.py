@@ -17,6 +17,7 @@ from nexusflow.bev.config import BEVModelConfig, TrackerThresholds
 from nexusflow.bev.encoder import build_encoder, warp_grid
 from nexusflow.bev.mapping.former import MapFormer
 from nexusflow.bev.mapping.losses import map_losses
+from nexusflow.bev.noise import BatchNoise
 from nexusflow.bev.taps import collect_taps
 from nexusflow.bev.tracking.association import anchor_tracks
 from nexusflow.bev.tracking.former import TrackFormer
@@ -32,6 +33,7 @@ from nexusflow.bev.types import (
     TrackSlots,
     TrackTruth,
 )
+from nexusflow.core.parts import BatchPart, PoolCounts
 
 __all__ = ["BEVModel"]
 
@@ -70,14 +72,18 @@ class BEVModel(nn.Module):
         self.map = MapFormer(config)
         self.register_buffer("mean_C11", torch.tensor(IMAGE_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std_C11", torch.tensor(IMAGE_STD)[:, None, None], persistent=False)
-        self._rng = torch.Generator()
         self.set_step(0)
         self._frozen_encoder = False
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def set_step(self, step: int) -> None:
-        """Seed the training-time noise from (config seed, step): resuming needs no generator state."""
-        self._rng.manual_seed((self.config.seed * 1_000_003 + step) % 2**62)
+    def set_step(self, step: int, part: BatchPart | None = None) -> None:
+        """Seed the training-time noise from (config seed, step): resuming needs no generator state.
+
+        Args:
+            step: number of the training step.
+            part: which samples of the step's batch the next forward pass sees; None for all.
+        """
+        self._noise = BatchNoise((self.config.seed * 1_000_003 + step) % 2**62, part)
 
     def encoder_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of backbone, neck and BEV encoder."""
@@ -167,7 +173,7 @@ class BEVModel(nn.Module):
         self, grids: list[Tensor], ego2global_BT44: Tensor, timestamps_BT: Tensor, truth: TrackTruth | None
     ) -> list[TrackFrameOutput]:
         """Track through the frames of a clip, carrying queries by truth."""
-        rng = self._rng if self.training else None
+        rng = self._noise if self.training else None
         frames: list[TrackFrameOutput] = []
         slots: TrackSlots | None = None
         for t, bev in enumerate(grids):
@@ -178,11 +184,16 @@ class BEVModel(nn.Module):
             frame = self.track(bev, slots, now, rng)
             frames.append(frame)
             if now is not None and t + 1 < len(grids):
-                slots = carry_by_truth(frame, now, self.config.track, self._rng)
+                slots = carry_by_truth(frame, now, self.config.track, self._noise)
         return frames
 
     def losses(
-        self, output: ModelOutput, truth: TrackTruth, map_BKHW: Tensor, map_visible_B: Tensor
+        self,
+        output: ModelOutput,
+        truth: TrackTruth,
+        map_BKHW: Tensor,
+        map_visible_B: Tensor,
+        pool_counts: PoolCounts | None = None,
     ) -> dict[str, Tensor]:
         """Compute all task losses.
 
@@ -191,14 +202,16 @@ class BEVModel(nn.Module):
             truth: the tracking labels given to `forward` (matched there; kept in the output).
             map_BKHW: 0/1 masks of the last frame, or (B, T, K, H, W) of all frames.
             map_visible_B: clips whose map labels may be used.
+            pool_counts: where this is a part of a batch, gives the counts of the whole batch.
 
         Returns:
             Named weighted scalars `track/…` and `map/…`. A hidden sample contributes exactly zero gradient.
         """
         assert output.outputs["track"].truth is not None, "forward was called without a truth"
         config = self.config
-        losses = track_losses(output.outputs["track"], config.track, config.bev_cells, config.bev_half_m)
-        losses.update(map_losses(output.outputs["map"], map_BKHW, map_visible_B, config.map))
+        cells, half_m = config.bev_cells, config.bev_half_m
+        losses = track_losses(output.outputs["track"], config.track, cells, half_m, pool_counts)
+        losses.update(map_losses(output.outputs["map"], map_BKHW, map_visible_B, config.map, pool_counts))
         return losses
 
     @torch.no_grad()

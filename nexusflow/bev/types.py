@@ -49,12 +49,14 @@ class TrackTruth:
         labels_BTG: class index, -1 for padding.
         instances_BTG: identity, -1 for padding.
         visible_B: whether the tracking labels of a clip may be used at all.
+        least_boxes: size to which boxes stay padded; of a part of a batch, what `masked` leaves of the whole.
     """
 
     boxes_BTG9: Tensor
     labels_BTG: Tensor
     instances_BTG: Tensor
     visible_B: Tensor
+    least_boxes: int = 1
 
     def masked(self, half_m: float) -> TrackTruth:
         """Remove hidden samples' labels and boxes outside the grid, and trim the padding that remains.
@@ -67,7 +69,7 @@ class TrackTruth:
         """
         inside = self.boxes_BTG9[..., :2].abs().amax(-1) <= half_m
         keep_BTG = inside & (self.labels_BTG >= 0) & self.visible_B[:, None, None]
-        width = max(int(keep_BTG.sum(-1).max()), 1) if keep_BTG.numel() else 1
+        width = max(int(keep_BTG.sum(-1).max()) if keep_BTG.numel() else 0, self.least_boxes)
         order_BTG = torch.sort((~keep_BTG).to(torch.uint8), dim=-1, stable=True).indices[..., :width]
         keep = keep_BTG.gather(-1, order_BTG)
         boxes = self.boxes_BTG9.gather(2, order_BTG[..., None].expand(*order_BTG.shape, 9)).float()
@@ -76,6 +78,7 @@ class TrackTruth:
             self.labels_BTG.gather(-1, order_BTG).masked_fill(~keep, -1),
             self.instances_BTG.gather(-1, order_BTG).masked_fill(~keep, -1),
             self.visible_B,
+            self.least_boxes,
         )
 
     def as_single_frames(self) -> TrackTruth:
@@ -85,6 +88,7 @@ class TrackTruth:
             self.labels_BTG.flatten(0, 1)[:, None],
             self.instances_BTG.flatten(0, 1)[:, None],
             self.visible_B.repeat_interleave(self.labels_BTG.shape[1]),
+            self.least_boxes,
         )
 
     def frame(self, t: int) -> FrameTruth:

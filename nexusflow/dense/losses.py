@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from nexusflow.core.parts import PoolCounts
 
 __all__ = ["VOID", "dense_losses"]
 
@@ -27,6 +30,7 @@ def dense_losses(
     depth_B1HW: Tensor,
     normals_B3HW: Tensor,
     visible: Mapping[str, Tensor],
+    pool_counts: PoolCounts | None = None,
 ) -> dict[str, Tensor]:
     """Compute the three task losses of a batch.
 
@@ -37,6 +41,7 @@ def dense_losses(
         depth_B1HW: metres, 0 = invalid.
         normals_B3HW: unit vectors, zero = invalid.
         visible: task → which images show its labels, bool (B,).
+        pool_counts: where this is a part of a batch, gives B of the whole batch.
 
     Returns:
         Scalars `segmentation/nll`, `depth/l1` (metres) and `normal/cosine`: per image the mean over valid
@@ -56,9 +61,12 @@ def dense_losses(
         "depth/l1": (l1_BHW, valid_depth_BHW),
         "normal/cosine": (cosine_BHW, valid_normals_BHW),
     }
+    images: int | Tensor = len(labels_BHW)
+    if pool_counts is not None:
+        images = pool_counts({"images": torch.tensor(images, device=labels_BHW.device)})["images"]
     losses = {}
     for name, (error_BHW, valid_BHW) in errors.items():
         shown_B = visible[name.split("/")[0]]
         per_image_B = _mean_over_valid(error_BHW, valid_BHW & shown_B[:, None, None])
-        losses[name] = per_image_B.sum() / len(per_image_B)
+        losses[name] = per_image_B.sum() / images
     return losses

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor, nn
 
 from nexusflow.core.errors import UserError
+from nexusflow.core.parts import BatchPart, PoolCounts
 from nexusflow.core.views import CanvasSpec, DenseView, ViewPlan
 
 __all__ = ["CanvasAdapter", "StepResult", "Suite"]
@@ -63,24 +64,29 @@ class Suite(ABC):
     score_directions: ClassVar[dict[str, int]] = {}
 
     @abstractmethod
-    def batch(self, step: int) -> Any:
+    def batch(self, step: int, part: BatchPart | None = None) -> Any:
         """Load the batch of a step, hidden labels already removed.
 
         Args:
             step: step number from 0; the batch is a pure function of it and the seed.
+            part: the samples wanted, where passes or processes share the batch; None for all.
 
         Returns:
             The suite's own batch type.
         """
 
     @abstractmethod
-    def forward(self, batch: Any, step: int, single_frame: bool) -> StepResult:
+    def forward(
+        self, batch: Any, step: int, single_frame: bool, pool_counts: PoolCounts | None = None
+    ) -> StepResult:
         """Run the model and its task losses on a batch.
 
         Args:
             batch: from `batch`.
             step: step number from 0, which seeds the step's noise.
             single_frame: leave history out (start of training).
+            pool_counts: where `batch` is a part of the step's, gives what losses of the whole are divided by;
+                the losses of all parts then add up to those of the whole.
 
         Returns:
             Losses, outputs, taps and visibility of the batch.

@@ -11,11 +11,18 @@ from torch import Tensor
 
 from nexusflow.bev.config import MapConfig
 from nexusflow.bev.types import MapOutput
+from nexusflow.core.parts import PoolCounts
 
 __all__ = ["map_losses"]
 
 
-def map_losses(output: MapOutput, masks: Tensor, visible_B: Tensor, config: MapConfig) -> dict[str, Tensor]:
+def map_losses(
+    output: MapOutput,
+    masks: Tensor,
+    visible_B: Tensor,
+    config: MapConfig,
+    pool_counts: PoolCounts | None = None,
+) -> dict[str, Tensor]:
     """Compute the mask losses.
 
     Args:
@@ -23,6 +30,7 @@ def map_losses(output: MapOutput, masks: Tensor, visible_B: Tensor, config: MapC
         masks: 0/1 truth, (B, K, H, W) of the last frame or (B, T, K, H, W) of all frames.
         visible_B: clips whose map labels may be used.
         config: mapping section.
+        pool_counts: where this is a part of a batch, gives the visible frames of the whole batch.
 
     Returns:
         `map/focal` and `map/dice`: weighted means per visible frame; zero with zero gradient if none is
@@ -35,7 +43,10 @@ def map_losses(output: MapOutput, masks: Tensor, visible_B: Tensor, config: MapC
         logits, masks = logits[:, -1:], masks[:, None]
     masks = masks[:, -logits.shape[1] :]
     shown = visible_B[:, None].expand(-1, logits.shape[1]).flatten()
-    count = shown.sum().clamp(min=1).float()
+    frames = shown.sum()
+    if pool_counts is not None:
+        frames = pool_counts({"map/frames": frames})["map/frames"]
+    count = frames.clamp(min=1).float()
     flat = logits.float().flatten(0, 1).flatten(2)
     # Hidden targets are emptied first so that nothing, not even rounding, can depend on them.
     truth = masks.flatten(0, 1).flatten(2).masked_fill(~shown[:, None, None], 0).float()

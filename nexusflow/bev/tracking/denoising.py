@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nexusflow.bev.boxes import boxes_to_code
 from nexusflow.bev.config import TrackConfig
+from nexusflow.bev.noise import BatchNoise
 from nexusflow.bev.tracking.matching import BACKGROUND, IGNORED
 from nexusflow.bev.types import FrameTruth
 
@@ -38,18 +39,18 @@ class PseudoTracks:
     valid_BQ: Tensor
 
 
-def _probabilities(labels_BQ: Tensor, classes: int, rng: torch.Generator) -> Tensor:
+def _probabilities(labels_BQ: Tensor, classes: int, rng: BatchNoise) -> Tensor:
     """Return plausible class probabilities of a carried track, sometimes of the wrong class."""
     shape, device = labels_BQ.shape, labels_BQ.device
-    random = torch.randint(classes, shape, generator=rng).to(device)
-    wrong = (torch.rand(shape, generator=rng) < WRONG_CLASS_SHARE).to(device)
-    top = (0.25 + 0.7 * torch.rand(shape, generator=rng)).to(device)
+    random = rng.randint(classes, *shape).to(device)
+    wrong = (rng.rand(*shape) < WRONG_CLASS_SHARE).to(device)
+    top = (0.25 + 0.7 * rng.rand(*shape)).to(device)
     probs = torch.full((*shape, classes), 0.03, device=device)
     return probs.scatter(-1, torch.where(wrong, random, labels_BQ)[..., None], top[..., None])
 
 
 def make_pseudo_tracks(
-    truth: FrameTruth, config: TrackConfig, classes: int, groups: int, rng: torch.Generator
+    truth: FrameTruth, config: TrackConfig, classes: int, groups: int, rng: BatchNoise
 ) -> PseudoTracks:
     """Draw the denoising queries of one frame.
 
@@ -58,14 +59,14 @@ def make_pseudo_tracks(
         config: tracking section.
         classes: number of classes.
         groups: groups that do not see each other; each holds every truth box at most once.
-        rng: generator on the CPU.
+        rng: noise of the step.
 
     Returns:
         groups · `config.denoising_queries` pseudo-tracks per sample.
     """
     batch, boxes = truth.labels_BG.shape
     count, device = config.denoising_queries, truth.labels_BG.device
-    key = torch.rand(batch, groups, boxes, generator=rng).to(device) + (~truth.valid_BG[:, None]) * 2.0
+    key = rng.rand(batch, groups, boxes).to(device) + (~truth.valid_BG[:, None]) * 2.0
     order = key.argsort(-1)[..., :count]
     if boxes < count:  # repeat the last index; the copies are invalid
         order = torch.cat([order, order[..., -1:].expand(-1, -1, count - boxes)], -1)
@@ -76,10 +77,10 @@ def make_pseudo_tracks(
     shape = index_BQ.shape
 
     def normal(*extra: int) -> Tensor:
-        return torch.randn(*shape, *extra, generator=rng).to(device)
+        return rng.randn(*shape, *extra).to(device)
 
     def uniform() -> Tensor:
-        return torch.rand(shape, generator=rng).to(device)
+        return rng.rand(*shape).to(device)
 
     travel = code[..., 8:10] * ((2.0 * uniform() - 1.0) * MOTION_NOISE_S)[..., None]
     centre = code[..., :2] + travel + normal(2) * config.denoising_noise_m

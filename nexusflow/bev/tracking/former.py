@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nexusflow.bev.config import BEVModelConfig
+from nexusflow.bev.noise import BatchNoise
 from nexusflow.bev.tracking.decoder import TrackDecoder
 from nexusflow.bev.tracking.denoising import PseudoTracks, make_pseudo_tracks
 from nexusflow.bev.tracking.interaction import QueryInteraction
@@ -46,9 +47,9 @@ class TrackFormer(nn.Module):
         """Return slots without tracks."""
         return empty_slots(batch, slots, self.config.track.dim, self.config.num_classes, device)
 
-    def _jitter(self, code_BS10: Tensor, rng: torch.Generator) -> Tensor:
+    def _jitter(self, code_BS10: Tensor, rng: BatchNoise) -> Tensor:
         """Move propagated references a little, as noisy velocities will at test time."""
-        noise = torch.randn(*code_BS10.shape[:2], 2, generator=rng).to(code_BS10.device)
+        noise = rng.randn(*code_BS10.shape[:2], 2).to(code_BS10.device)
         return torch.cat(
             [code_BS10[..., :2] + noise * self.config.track.propagation_noise_m, code_BS10[..., 2:]], -1
         )
@@ -58,7 +59,7 @@ class TrackFormer(nn.Module):
         bev_BCHW: Tensor,
         slots: TrackSlots | None,
         truth: FrameTruth | None,
-        rng: torch.Generator | None,
+        rng: BatchNoise | None,
     ) -> TrackFrameOutput:
         """Decode one frame.
 
@@ -66,7 +67,7 @@ class TrackFormer(nn.Module):
             bev_BCHW: BEV grid.
             slots: tracks carried into this frame, codes already in its ego frame; None for no track queries.
             truth: truth of the frame, for matching (and denoising while training); None to predict only.
-            rng: generator of the training-time noise; None for no noise.
+            rng: the training-time noise; None for no noise.
 
         Returns:
             Predictions of all queries, with targets if there is a truth.

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nexusflow.bev.config import TrackConfig, TrackerThresholds
+from nexusflow.bev.noise import BatchNoise
 from nexusflow.bev.types import FrameTruth, TrackFrameOutput, TrackSlots
 
 __all__ = ["carry_by_truth", "empty_slots", "update_tracks"]
@@ -46,7 +47,7 @@ def _take(
 
 
 def carry_by_truth(
-    frame: TrackFrameOutput, truth: FrameTruth, config: TrackConfig, rng: torch.Generator
+    frame: TrackFrameOutput, truth: FrameTruth, config: TrackConfig, rng: BatchNoise
 ) -> TrackSlots:
     """Choose the queries that become track queries of the next frame in training.
 
@@ -57,7 +58,7 @@ def carry_by_truth(
         frame: output with targets.
         truth: truth of the frame.
         config: tracking section.
-        rng: generator on the CPU.
+        rng: noise of the step.
 
     Returns:
         `config.train_slots` slots; hidden samples hold none unless the config propagates them by score.
@@ -76,7 +77,7 @@ def carry_by_truth(
     is_track_Q = torch.arange(live, device=ids_BQ.device) >= frame.detections
     tracked_BQ = matched_BQ & is_track_Q
     doubled_BQ = ((ids_BQ[:, :, None] == ids_BQ[:, None]) & tracked_BQ[:, None]).any(-1) & ~is_track_Q
-    random = torch.rand(2, *ids_BQ.shape, generator=rng).to(ids_BQ.device)
+    random = rng.rand(2, *ids_BQ.shape, batch_dim=1).to(ids_BQ.device)
     kept_BQ = matched_BQ & ~doubled_BQ & (random[0] >= config.drop_probability)
     wanted_B1 = (kept_BQ & (random[1] < config.false_positive_probability)).sum(-1, keepdim=True)
     idle_BQ = (targets_BQ == -1) & ~is_track_Q

@@ -12,6 +12,7 @@ from torch import Tensor
 from nexusflow.bev.boxes import boxes_to_code
 from nexusflow.bev.config import TrackConfig, TrackLossConfig
 from nexusflow.bev.types import FrameTruth, TrackFrameOutput, TrackOutput
+from nexusflow.core.parts import PoolCounts
 
 __all__ = ["focal_loss", "heat_targets", "track_losses"]
 
@@ -84,7 +85,13 @@ def _frame_sums(
     return focal.sum(), box.sum(), matched.sum() / layers
 
 
-def track_losses(output: TrackOutput, config: TrackConfig, cells: int, half_m: float) -> dict[str, Tensor]:
+def track_losses(
+    output: TrackOutput,
+    config: TrackConfig,
+    cells: int,
+    half_m: float,
+    pool_counts: PoolCounts | None = None,
+) -> dict[str, Tensor]:
     """Compute the tracking losses of a batch of clips.
 
     Args:
@@ -92,6 +99,7 @@ def track_losses(output: TrackOutput, config: TrackConfig, cells: int, half_m: f
         config: tracking section.
         cells: BEV cells per side.
         half_m: half-width of the grid (metres).
+        pool_counts: where this is a part of a batch, gives the objects and positives of the whole batch.
 
     Returns:
         `track/heat`, `track/cls`, `track/box`, `track/dn_cls`, `track/dn_box`: weighted scalars per visible
@@ -123,6 +131,9 @@ def track_losses(output: TrackOutput, config: TrackConfig, cells: int, half_m: f
         if frame.heat_BKHW is not None:
             target = heat_targets(truth, frame.heat_BKHW.shape[1], cells, half_m, config.heat_min_sigma_cells)
             heat = heat + _heat_loss(frame.heat_BKHW, target, truth.visible_B)
+    if pool_counts is not None:
+        pooled = pool_counts({f"track/{name}": count for name, count in counts.items()})
+        counts = {name: pooled[f"track/{name}"] for name in counts}
     factor = {"cls": weights.classification, "box": weights.box}
     losses = {}
     for name, total in totals.items():

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nexusflow.core.parts import BatchPart
 from nexusflow.data.nuscenes.cache import NuScenesCache
 from nexusflow.data.nuscenes.vocabulary import TASKS
 
@@ -34,6 +35,8 @@ class ClipBatch:
         map_BTKHW: uint8, 0 or 1.
         visible: task ("track", "map") → bool (B,), whether the clip's labels of the task may be used.
         frames_BT: int64, indices into the cache.
+        part: which clips of the step's batch these are; None for all.
+        least_boxes: G at least, so that parts of a batch are padded like the whole of it.
     """
 
     images_BTNCHW: Tensor
@@ -46,6 +49,8 @@ class ClipBatch:
     map_BTKHW: Tensor
     visible: dict[str, Tensor]
     frames_BT: Tensor
+    part: BatchPart | None = None
+    least_boxes: int = 1
 
     def hide_labels(self) -> ClipBatch:
         """Replace the labels that may not be used by padding, so that no later code can peek.
@@ -66,7 +71,11 @@ class ClipBatch:
 
 
 def collate_clips(
-    cache: NuScenesCache, clips: Sequence[Sequence[int]], visible: Mapping[str, Sequence[bool]]
+    cache: NuScenesCache,
+    clips: Sequence[Sequence[int]],
+    visible: Mapping[str, Sequence[bool]],
+    part: BatchPart | None = None,
+    least_boxes: int = 1,
 ) -> ClipBatch:
     """Gather clips from the cache.
 
@@ -74,9 +83,11 @@ def collate_clips(
         cache: the decoded frames.
         clips: B sequences of T frame indices.
         visible: task ("track", "map") → B booleans.
+        part: which clips of a step's batch these are; None for all.
+        least_boxes: boxes to which frames are padded at least.
 
     Returns:
-        The batch with all labels; `ClipBatch.hide_labels` removes those that may not be used; G ≥ 1.
+        The batch with all labels; `ClipBatch.hide_labels` removes those that may not be used.
     """
     frames_BT = np.array(clips, dtype=np.int64)
     assert frames_BT.ndim == 2, "clips must be of one length"
@@ -84,7 +95,7 @@ def collate_clips(
     assert all(len(visible[task]) == len(frames_BT) for task in TASKS), "one flag for each clip"
     first_BT = cache.offsets_F1[frames_BT]
     count_BT = cache.offsets_F1[frames_BT + 1] - first_BT
-    slots_G = np.arange(max(1, int(count_BT.max(initial=0))))
+    slots_G = np.arange(max(least_boxes, int(count_BT.max(initial=0))))
     filled_BTG = slots_G < count_BT[..., None]
     rows_R = (first_BT[..., None] + slots_G)[filled_BTG]
     boxes_BTG9 = np.zeros((*filled_BTG.shape, 9), np.float32)
@@ -104,4 +115,6 @@ def collate_clips(
         map_BTKHW=torch.from_numpy(np.asarray(cache.map_FKHW[frames_BT])),
         visible={task: torch.tensor([bool(flag) for flag in visible[task]]) for task in TASKS},
         frames_BT=torch.from_numpy(frames_BT),
+        part=part,
+        least_boxes=least_boxes,
     )

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nexusflow.core.parts import BatchPart
 from nexusflow.data.nyuv2.cache import NYUv2Cache
 from nexusflow.data.nyuv2.vocabulary import TASKS, VOID
 
@@ -50,6 +51,17 @@ class DenseBatch:
             labels_BHW=torch.where(shown["segmentation"], self.labels_BHW, VOID),
             depth_B1HW=torch.where(shown["depth"][:, None], self.depth_B1HW, 0.0),
             normals_B3HW=torch.where(shown["normal"][:, None], self.normals_B3HW, 0.0),
+        )
+
+    def cut(self, part: BatchPart) -> DenseBatch:
+        """Keep the images of a part of the batch."""
+        return DenseBatch(
+            images_B3HW=part.cut(self.images_B3HW),
+            labels_BHW=part.cut(self.labels_BHW),
+            depth_B1HW=part.cut(self.depth_B1HW),
+            normals_B3HW=part.cut(self.normals_B3HW),
+            visible={task: part.cut(shown_B) for task, shown_B in self.visible.items()},
+            indices_B=part.cut(self.indices_B),
         )
 
 

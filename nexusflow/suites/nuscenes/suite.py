@@ -5,10 +5,11 @@ Letters: B samples, T key frames, G boxes, K map classes, H × W canvas.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from nexusflow.bev.model import BEVModel
 from nexusflow.bev.types import ModelOutput, TrackTruth
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import sha256_json
+from nexusflow.core.parts import BatchPart, PoolCounts
 from nexusflow.core.views import CanvasSpec, DenseView, ViewPlan
 from nexusflow.data.nuscenes.batch import ClipBatch, collate_clips
 from nexusflow.data.nuscenes.cache import NuScenesCache
@@ -158,13 +160,28 @@ class NuScenesSuite(Suite):
                 for frame in range(scene.first_frame, scene.first_frame + scene.num_frames):
                     self._visible_by_frame[frame] = row
 
-    def batch(self, step: int) -> ClipBatch:
+    def _fullest_frame(self, clips: Sequence[Sequence[int]]) -> int:
+        """Count the visible boxes on the grid in the frame that has most of them."""
+        half_m, most = self.network.config.bev_half_m, 1
+        for frame in (frame for clip in clips if self._visible_by_frame[clip[-1]]["track"] for frame in clip):
+            boxes_K9 = np.asarray(self.cache.boxes_M9[self.cache.boxes_of(frame)])
+            most = max(most, int((np.abs(boxes_K9[:, :2]).max(1, initial=0.0) <= half_m).sum()))
+        return most
+
+    def batch(self, step: int, part: BatchPart | None = None) -> ClipBatch:
         """Load the clips of a step, with hidden labels removed; see `Suite.batch`."""
         clips = self.sampler.clips_at(step)
+        least = 1
+        if part is not None:
+            # The fullest frame of the whole batch decides how many random numbers are drawn.
+            least = self._fullest_frame(clips)
+            clips = clips[part.start : part.stop]
         visible = {task: [self._visible_by_frame[clip[-1]][task] for clip in clips] for task in TASKS}
-        return collate_clips(self.cache, clips, visible).hide_labels()
+        return collate_clips(self.cache, clips, visible, part, least).hide_labels()
 
-    def forward(self, batch: ClipBatch, step: int, single_frame: bool) -> StepResult:
+    def forward(
+        self, batch: ClipBatch, step: int, single_frame: bool, pool_counts: PoolCounts | None = None
+    ) -> StepResult:
         """Run the model and its losses on a batch of clips; see `Suite.forward`."""
         device = next(self.model.parameters()).device
         truth = TrackTruth(
@@ -172,9 +189,10 @@ class NuScenesSuite(Suite):
             labels_BTG=batch.labels_BTG.to(device),
             instances_BTG=batch.instances_BTG.to(device),
             visible_B=batch.visible["track"].to(device),
+            least_boxes=batch.least_boxes,
         )
         # One stream of noise per seed; no run is longer than this factor.
-        self.network.set_step(self.plan.seed * 10_000_000 + step)
+        self.network.set_step(self.plan.seed * 10_000_000 + step, batch.part)
         output = self.network(
             batch.images_BTNCHW.to(device),
             batch.ego2img_BTN44.to(device),
@@ -186,7 +204,8 @@ class NuScenesSuite(Suite):
         # All frames; the model takes those that it predicts.
         map_BTKHW = batch.map_BTKHW.to(device)
         with torch.autocast(device.type, enabled=False):
-            losses = self.network.losses(output, truth, map_BTKHW, batch.visible["map"].to(device))
+            map_visible_B = batch.visible["map"].to(device)
+            losses = self.network.losses(output, truth, map_BTKHW, map_visible_B, pool_counts)
         visible = {task: batch.visible[task].to(device) for task in TASKS}
         result = StepResult(losses=losses, outputs=output.outputs, taps=output.taps, visible=visible)
         if self.view_plan is not None:

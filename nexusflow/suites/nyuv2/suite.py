@@ -15,6 +15,7 @@ from torch import nn
 
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import sha256_json
+from nexusflow.core.parts import BatchPart, PoolCounts
 from nexusflow.core.views import CanvasSpec, DenseView, ViewPlan
 from nexusflow.data.nyuv2.augment import random_scale_crop
 from nexusflow.data.nyuv2.batch import DenseBatch, collate_images
@@ -65,6 +66,10 @@ class ViewedBatch:
 
     first: DenseBatch
     extra: tuple[DenseBatch, ...]
+
+    def cut(self, part: BatchPart) -> ViewedBatch:
+        """Keep the images of a part of the batch, in every view."""
+        return ViewedBatch(self.first.cut(part), tuple(view.cut(part) for view in self.extra))
 
 
 class ImageViewMaker(Protocol):
@@ -193,8 +198,15 @@ class NYUv2Suite(Suite):
         self.sampler = ImageSampler(cache.num_train, plan.batch_size, plan.seed)
         self._partition = partition
 
-    def batch(self, step: int) -> DenseBatch | ViewedBatch:
-        """Load the images of a step, with hidden labels removed; see `Suite.batch`."""
+    def batch(self, step: int, part: BatchPart | None = None) -> DenseBatch | ViewedBatch:
+        """Load the images of a step, with hidden labels removed; see `Suite.batch`.
+
+        A part is cut from the whole batch, whose images share one stream of random crops and colours.
+        """
+        batch = self._whole_batch(step)
+        return batch if part is None else batch.cut(part)
+
+    def _whole_batch(self, step: int) -> DenseBatch | ViewedBatch:
         indices = self.sampler.indices_at(step)
         visible = {task: [bool(self._partition[task][index]) for index in indices] for task in TASKS}
         batch = collate_images(self.cache, indices, visible).hide_labels()
@@ -206,7 +218,13 @@ class NYUv2Suite(Suite):
         assert self.canvases is not None, "see provide_views"
         return self.canvases.make_views(batch, self.view_plan, self.plan.seed, step)
 
-    def forward(self, batch: DenseBatch | ViewedBatch, step: int, single_frame: bool) -> StepResult:
+    def forward(
+        self,
+        batch: DenseBatch | ViewedBatch,
+        step: int,
+        single_frame: bool,
+        pool_counts: PoolCounts | None = None,
+    ) -> StepResult:
         """Run the model on all views of a batch, and its losses on the first; see `Suite.forward`."""
         if isinstance(batch, DenseBatch):
             batch = ViewedBatch(batch, ())
@@ -223,6 +241,7 @@ class NYUv2Suite(Suite):
                 batch.first.depth_B1HW.to(device),
                 batch.first.normals_B3HW.to(device),
                 visible,
+                pool_counts,
             )
         taps = {task: {"features": tap_BCHW} for task, tap_BCHW in first.taps.items()}
         result = StepResult(losses=losses, outputs=first.outputs, taps=taps, visible=visible)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from nexusflow.bev.config import TrackConfig
+from nexusflow.bev.noise import BatchNoise
 from nexusflow.bev.tracking.denoising import CLEARANCE_M, make_pseudo_tracks
 from nexusflow.bev.types import FrameTruth
 
@@ -23,7 +24,7 @@ def _truth(boxes: int = 6, padding: int = 2) -> FrameTruth:
 def test_targets_and_places() -> None:
     truth = _truth()
     config = TrackConfig(denoising_queries=10, denoising_negatives=0.5, denoising_noise_m=0.1)
-    pseudo = make_pseudo_tracks(truth, config, 7, 2, torch.Generator().manual_seed(0))
+    pseudo = make_pseudo_tracks(truth, config, 7, 2, BatchNoise(0))
     assert pseudo.code_BQ10.shape == (2, 20, 10) and pseudo.probs_BQK.shape == (2, 20, 7)
     assert not pseudo.valid_BQ[1].any(), "a sample without visible boxes gets no queries"
     targets = pseudo.targets_BQ[0]
@@ -37,15 +38,12 @@ def test_targets_and_places() -> None:
 
 
 def test_more_boxes_than_queries() -> None:
-    pseudo = make_pseudo_tracks(
-        _truth(6), TrackConfig(denoising_queries=3), 7, 2, torch.Generator().manual_seed(0)
-    )
+    pseudo = make_pseudo_tracks(_truth(6), TrackConfig(denoising_queries=3), 7, 2, BatchNoise(0))
     assert pseudo.targets_BQ.shape == (2, 6)
 
 
 def test_same_seed_same_queries() -> None:
     draws = [
-        make_pseudo_tracks(_truth(), TrackConfig(), 7, 2, torch.Generator().manual_seed(seed)).code_BQ10
-        for seed in (3, 3, 4)
+        make_pseudo_tracks(_truth(), TrackConfig(), 7, 2, BatchNoise(seed)).code_BQ10 for seed in (3, 3, 4)
     ]
     assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 
 from nexusflow.bev.config import TrackConfig, TrackerThresholds
+from nexusflow.bev.noise import BatchNoise
 from nexusflow.bev.tracking.lifecycle import carry_by_truth, empty_slots, update_tracks
 from nexusflow.bev.types import FrameTruth, TrackFrameOutput, TrackSlots
 
@@ -105,7 +106,7 @@ def test_training_prefers_the_track_query_of_an_object() -> None:
     config = TrackConfig(train_slots=4, drop_probability=0.0, false_positive_probability=0.0)
     frame = _frame([(0.1, 0.5), (10.1, 0.5), (20.0, 0.9)], [(0.2, 0.3)])
     frame.targets_LBQ = torch.tensor([[[0, 1, -1, 0]]])
-    slots = carry_by_truth(frame, _truth(), config, torch.Generator().manual_seed(0))
+    slots = carry_by_truth(frame, _truth(), config, BatchNoise(0))
     chosen = {
         int(i): float(c) for i, c in zip(slots.ids_BS[0], slots.content_BSD[0, :, 0], strict=True) if i >= 0
     }
@@ -118,7 +119,7 @@ def test_training_drops_far_queries_and_adds_false_positives() -> None:
     )
     frame = _frame([(0.1, 0.5), (13.0, 0.5), (20.0, 0.9), (30.0, 0.2)], [])
     frame.targets_LBQ = torch.tensor([[[0, 1, -1, -1]]])
-    slots = carry_by_truth(frame, _truth(), config, torch.Generator().manual_seed(0))
+    slots = carry_by_truth(frame, _truth(), config, BatchNoise(0))
     assert slots.ids_BS[slots.valid_BS].tolist() == [70, -1]
     assert slots.content_BSD[0, 1, 0] == 2.0, "the strongest idle detection becomes the false positive"
 
@@ -126,7 +127,7 @@ def test_training_drops_far_queries_and_adds_false_positives() -> None:
 def test_hidden_samples_carry_nothing_unless_asked_to() -> None:
     frame = _frame([(0.1, 0.9), (13.0, 0.1)], [])
     frame.targets_LBQ = torch.full((1, 1, 2), -2)
-    rng = torch.Generator().manual_seed(0)
+    rng = BatchNoise(0)
     assert not carry_by_truth(frame, _truth(False), TrackConfig(), rng).valid_BS.any()
     by_score = carry_by_truth(frame, _truth(False), TrackConfig(hidden_propagation="scores"), rng)
     assert by_score.valid_BS.sum() == 1 and (by_score.ids_BS == -1).all()

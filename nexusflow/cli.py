@@ -54,13 +54,13 @@ def _load(scale: str | None):
     return configuration, Layout(configuration.scale_name)
 
 
-def _claim_device() -> None:
-    """Take one of several GPUs for this process, before anything touches CUDA."""
-    from nexusflow.core.devices import claim_device
+def _claim_devices(count: int = 1) -> None:
+    """Take GPUs for this process and what it starts, before anything touches CUDA."""
+    from nexusflow.core.devices import claim_devices
 
-    device = claim_device()
-    if device is not None:
-        print(f"device {device}", file=sys.stderr)
+    devices = claim_devices(count)
+    if devices:
+        print(f"device{'s' * (count > 1)} {', '.join(devices)}", file=sys.stderr)
 
 
 def _bound(scale: str | None, suite: str, world: str | None = None):
@@ -118,11 +118,21 @@ def partition_report(kind: Kind, scale: Scale = None, world: World = None) -> No
 
 @app.command()
 def train(run: Run, seed: Seed = 0, scale: Scale = None, suite: Suite = "nuscenes") -> None:
-    """Train one run with one seed; an interrupted run goes on where it was."""
+    """Train one run with one seed, on as many devices as its budget names; an interrupted run goes on."""
     from nexusflow.config.assemble import train_from_configuration
+    from nexusflow.training.joining import ranks_to_start, started_by
+    from nexusflow.training.launch import die_with_launcher, launch
 
-    _claim_device()
     configuration, layout = _load(scale)
+    ranks = ranks_to_start(configuration.resolve(suite, run).training, os.environ)
+    if ranks:
+        _claim_devices(ranks)
+        command = [sys.executable, "-m", "nexusflow", "train", "--run", run, "--seed", str(seed)]
+        launch([*command, "--suite", suite, "--scale", configuration.scale_name], ranks)
+        return
+    die_with_launcher(os.environ)
+    if started_by(os.environ) is None:
+        _claim_devices()
     train_from_configuration(configuration, layout, suite, run, seed)
 
 
@@ -131,7 +141,7 @@ def predict(run: Run, seed: Seed = 0, scale: Scale = None, suite: Suite = "nusce
     """Write what a trained model says about the validation split, in the field's own formats."""
     from nexusflow.config.assemble import predict_from_configuration
 
-    _claim_device()
+    _claim_devices()
     configuration, layout = _load(scale)
     predict_from_configuration(configuration, layout, suite, run, seed)
 
@@ -141,7 +151,7 @@ def features(run: Run, seed: Seed = 0, scale: Scale = None, suite: Suite = "nusc
     """Extract what a trained model holds about validation frames: branches, embeddings and latents."""
     from nexusflow.config.features import features_from_configuration
 
-    _claim_device()
+    _claim_devices()
     configuration, layout = _load(scale)
     features_from_configuration(configuration, layout, suite, run, seed)
 
@@ -169,7 +179,7 @@ def cost(scale: Scale = None, suite: Suite = "nyuv2") -> None:
     """Measure time and memory of a training step of every method of Table 5, in turns."""
     from nexusflow.config.measure import cost_from_configuration
 
-    _claim_device()
+    _claim_devices()
     configuration, layout = _load(scale)
     cost_from_configuration(configuration, layout, suite)
 

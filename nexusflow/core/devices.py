@@ -14,7 +14,7 @@ from typing import IO
 
 from nexusflow.core.errors import UserError
 
-__all__ = ["DEVICES_VARIABLE", "claim_device", "listed_devices"]
+__all__ = ["DEVICES_VARIABLE", "claim_devices", "listed_devices"]
 
 DEVICES_VARIABLE = "NEXUSFLOW_DEVICES"
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -64,33 +64,50 @@ def _lock(device: str) -> IO[str] | None:
     return stream
 
 
-def claim_device() -> str | None:
-    """Take a device that no other job has, wait for one if need be, and keep it until this process ends.
+def _claim(devices: list[str], count: int) -> list[str]:
+    """Lock so many free devices, or none if there are fewer."""
+    locks: dict[str, IO[str]] = {}
+    for device in devices:
+        stream = _lock(device) if len(locks) < count else None
+        if stream is not None:
+            locks[device] = stream
+    if len(locks) < count:
+        # Two jobs that each held half of what they need would wait for ever.
+        for stream in locks.values():
+            stream.close()
+        return []
+    _held.extend(locks.values())
+    return list(locks)
 
-    Must be called before CUDA is touched. Where there is one device or none, nothing is done: a cluster has
-    handed the job its own, or there is nothing to share.
+
+def claim_devices(count: int = 1) -> list[str]:
+    """Take devices that no other job has, wait for them if need be, and keep them until this process ends.
+
+    Must be called before CUDA is touched. Nothing is done where there is none, nor where one is wanted and
+    is there: a cluster has handed the job its own, or there is nothing to share.
+
+    Args:
+        count: how many devices are wanted.
 
     Returns:
-        The device, which is then the only visible one; None where nothing was done.
+        The devices, which are then the only visible ones; none where nothing was done.
 
     Raises:
-        UserError: if lock files cannot be made.
+        UserError: if lock files cannot be made, or there are fewer devices.
     """
     devices = listed_devices(os.environ)
-    if len(devices) < 2 and DEVICES_VARIABLE not in os.environ:
-        return None
-    if not devices:
-        return None
+    if not devices or (len(devices) < 2 and count == 1 and DEVICES_VARIABLE not in os.environ):
+        return []
+    if len(devices) < count:
+        raise UserError(f"training.devices is {count}, but this machine offers {', '.join(devices)} only.")
     start, told = time.monotonic(), False
     while True:
-        for device in devices:
-            stream = _lock(device)
-            if stream is not None:
-                _held.append(stream)
-                os.environ[_VISIBLE] = device
-                # What this process starts shares its device.
-                os.environ.pop(DEVICES_VARIABLE, None)
-                return device
+        claimed = _claim(devices, count)
+        if claimed:
+            os.environ[_VISIBLE] = ",".join(claimed)
+            # What this process starts shares its devices.
+            os.environ.pop(DEVICES_VARIABLE, None)
+            return claimed
         if not told and time.monotonic() - start > 10 * _POLL_S:
             told = True
             print(f"waiting for a free device of {', '.join(devices)}", file=sys.stderr, flush=True)

@@ -50,12 +50,14 @@ class Method(nn.Module):
     Attributes:
         name: name of the method in the configuration, and prefix of its losses and monitors.
         view_plan: the views it wants of every batch; None if it does not look at canvases.
+        reads_batches: whether it looks at batches at all.
         unweighted: the losses of the last call of `extra_losses` under the same names, detached and before
             weighting, for logs.
     """
 
     name: str = "method"
     view_plan: ClassVar[ViewPlan | None] = None
+    reads_batches: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,11 +71,11 @@ class Method(nn.Module):
         step: int,
         views: Sequence[DenseView] = (),
     ) -> dict[str, Tensor]:
-        """Computes what the method adds to the task losses of one batch.
+        """Computes what the method adds to the task losses of one batch, always a whole one.
 
         Args:
             taps: intermediate features of each task branch, by task (see `nexusflow.alignment.tokens_of`).
-            outputs: what each branch predicts, by task.
+            outputs: what each branch predicts, by task; nothing where passes or processes share the batch.
             visible: for each task, which samples have labels, bool (B,).
             step: number of the training step, from 0; noise is a function of the seed and it.
             views: the extra views of `view_plan`, as many as it names.

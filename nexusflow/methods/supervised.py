@@ -1,5 +1,7 @@
 """Training by the labels that are there."""
 
+from typing import ClassVar
+
 from nexusflow.methods.base import BuildContext, Method
 from nexusflow.methods.section import MethodSection
 
@@ -13,6 +15,7 @@ class Supervised(Method):
     """
 
     name = "supervised"
+    reads_batches: ClassVar[bool] = False
 
 
 def build(config: MethodSection, context: BuildContext) -> Supervised:

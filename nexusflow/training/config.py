@@ -15,7 +15,24 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(gt=0, description="optimiser steps")
-    batch_size: int = Field(gt=0, description="clips (nuScenes) or images (NYUv2) per step")
+    batch_size: int = Field(
+        gt=0, description="clips (nuScenes) or images (NYUv2) per step, over all devices and passes"
+    )
+    devices: int = Field(
+        default=1,
+        gt=0,
+        description="GPUs, or processes on a CPU, of one machine; each takes its share of a batch",
+    )
+    nodes: int = Field(
+        default=1,
+        gt=0,
+        description="machines with that many devices each; more than one: start by srun or torchrun",
+    )
+    accumulate: int = Field(
+        default=1,
+        gt=0,
+        description="passes per step, each over an equal part of the device's share of the batch",
+    )
     clip_length: int = Field(default=2, gt=0, description="key frames per clip")
     single_frame_fraction: float = Field(
         default=0.0, ge=0, le=1, description="share of the steps, from the start, trained without history"
@@ -59,6 +76,14 @@ class TrainingConfig(BaseModel):
     validate_every: int = Field(
         default=0, ge=0, description="steps between scores on the validation split in log.csv; 0: none"
     )
+
+    @model_validator(mode="after")
+    def _equal_parts(self) -> TrainingConfig:
+        if self.batch_size % (self.devices * self.nodes * self.accumulate):
+            raise ValueError(
+                "batch_size must be a multiple of devices × nodes × accumulate, so that all parts are equal"
+            )
+        return self
 
     @model_validator(mode="after")
     def _whole_rows_in_checkpoints(self) -> TrainingConfig:

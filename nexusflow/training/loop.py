@@ -12,18 +12,21 @@ import time
 from dataclasses import dataclass, field
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from nexusflow.core.errors import UserError
 from nexusflow.core.progress import track
 from nexusflow.methods.base import Method, ParameterGroup
 from nexusflow.suites.base import Suite
+from nexusflow.training.batch_norm import share_batch_norm
 from nexusflow.training.config import TrainingConfig
 from nexusflow.training.determinism import make_deterministic, resolve_precision
 from nexusflow.training.interruption import Interrupted, InterruptionGuard
+from nexusflow.training.joining import join_ranks
 from nexusflow.training.log import TrainingLog
+from nexusflow.training.ranks import Ranks
 from nexusflow.training.resume import ResumeFiles, ResumeState
+from nexusflow.training.split import SplitStep, parts_of
 
 __all__ = ["FitResult", "Trainer", "fit", "learning_rate_at", "peak_memory_mib"]
 
@@ -40,6 +43,7 @@ class FitResult:
         validation_seconds: seconds of this attempt spent on scores of the validation split.
         peak_memory_mib: largest resident memory of the process (CPU) or of the allocator (GPU), in MiB.
         precision: the precision that was used.
+        ranks: number of processes that trained together.
     """
 
     model: nn.Module
@@ -49,6 +53,7 @@ class FitResult:
     validation_seconds: float
     peak_memory_mib: float
     precision: str
+    ranks: int = 1
 
 
 def learning_rate_at(step: int, config: TrainingConfig, halving_factor: float = 1.0) -> float:
@@ -82,6 +87,7 @@ class Trainer:
         config: the budget.
         seed: the run's seed.
         resume: the run's resume checkpoints.
+        joined: the processes that train the run together; None to find out.
     """
 
     suite: Suite
@@ -89,9 +95,11 @@ class Trainer:
     config: TrainingConfig
     seed: int
     resume: ResumeFiles
+    joined: Ranks | None = None
     data_seconds: float = 0.0
     validation_seconds: float = 0.0
-    fabric: Fabric = field(init=False)
+    ranks: Ranks = field(init=False)
+    split: SplitStep | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.config.loss_weights) - set(self.suite.tap_channels))
@@ -100,10 +108,12 @@ class Trainer:
                 f"loss_weights names `{unknown[0]}`; the tasks are {', '.join(self.suite.tap_channels)}."
             )
         self.precision = resolve_precision(self.config.precision)
-        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-        self.fabric = Fabric(accelerator=accelerator, devices=1, precision=self.precision)  # type: ignore[arg-type]
+        self.ranks = self.joined or join_ranks(self.config, self.precision)
+        self.fabric = self.ranks.fabric
         self.suite.model.to(self.fabric.device)
         self.method.to(self.fabric.device)
+        share_batch_norm(self.suite.model, self.ranks)
+        self.ranks.copy_first([*self.suite.model.state_dict().values(), *self.method.state_dict().values()])
         self.averaged = copy.deepcopy(self.suite.model)
         if self.config.freeze_encoder:
             self.suite.freeze_encoder()
@@ -119,22 +129,19 @@ class Trainer:
             weight_decay=self.config.weight_decay,
             fused=True,
         )
+        if self.ranks.together or self.config.accumulate > 1:
+            parts = parts_of(self.config.batch_size, self.ranks.rank, self.ranks.size, self.config.accumulate)
+            self.split = SplitStep(
+                self.suite, self.method, self.ranks, parts, self.groups[0], self.groups[1], self._weight
+            )
 
     def step(self, step: int) -> dict[str, float]:
         """Train on one batch and return the step's scalars."""
-        before = time.perf_counter()
-        batch = self.suite.batch(step)
-        self.data_seconds += time.perf_counter() - before
         single_frame = step < self.config.single_frame_fraction * self.config.steps
-        with self.fabric.autocast():
-            result = self.suite.forward(batch, step, single_frame)
-            extra = self.method.extra_losses(result.taps, result.outputs, result.visible, step, result.views)
-        named = {**result.losses, **extra}
-        losses = {f"loss/{name}": value for name, value in named.items()}
-        total = torch.stack([self._weight(name) * value.float() for name, value in named.items()]).sum()
-        self._check_finite(total, losses, step)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(total)
+        if self.split is None:
+            losses, total = self._whole_backward(step, single_frame)
+        else:
+            losses, total = self._split_backward(self.split, step, single_frame)
         # Clipped apart, so that a method's own networks never change how far the model moves.
         limit = math.inf if self.config.clip_norm is None else self.config.clip_norm
         norms = [float(nn.utils.clip_grad_norm_(group, limit)) for group in self.groups]
@@ -144,6 +151,36 @@ class Trainer:
         self._average(step)
         scalars = {name: float(value.detach()) for name, value in losses.items()}
         return {**scalars, "loss/total": float(total.detach()), "gradient_norm": norms[0]}
+
+    def _whole_backward(self, step: int, single_frame: bool) -> tuple[dict[str, Tensor], Tensor]:
+        """Load a batch, run it in one pass and leave its gradients in the parameters."""
+        before = time.perf_counter()
+        batch = self.suite.batch(step)
+        self.data_seconds += time.perf_counter() - before
+        with self.fabric.autocast():
+            result = self.suite.forward(batch, step, single_frame)
+            extra = self.method.extra_losses(result.taps, result.outputs, result.visible, step, result.views)
+        named = {**result.losses, **extra}
+        losses = {f"loss/{name}": value for name, value in named.items()}
+        total = torch.stack([self._weight(name) * value.float() for name, value in named.items()]).sum()
+        self._check_finite(total, losses, step)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(total)
+        return losses, total
+
+    def _split_backward(
+        self, split: SplitStep, step: int, single_frame: bool
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """The same for a batch that passes or ranks share."""
+        before = time.perf_counter()
+        batches = split.load(step)
+        self.data_seconds += time.perf_counter() - before
+        self.optimizer.zero_grad(set_to_none=True)
+        named = split.backward(batches, step, single_frame)
+        losses = {f"loss/{name}": value for name, value in named.items()}
+        total = torch.stack([self._weight(name) * value.float() for name, value in named.items()]).sum()
+        self._check_finite(total, losses, step)
+        return losses, total
 
     def _weight(self, name: str) -> float:
         """Factor of a loss whose name starts with its task; losses of a method have weights of their own."""
@@ -167,7 +204,7 @@ class Trainer:
     def validate(self, done: int) -> dict[str, float]:
         """Score the averaged weights where the budget asks for it."""
         every = self.config.validate_every
-        if every == 0 or (done % every and done < self.config.steps):
+        if not self.ranks.first or every == 0 or (done % every and done < self.config.steps):
             return {}
         before = time.perf_counter()
         self.averaged.eval()
@@ -177,12 +214,22 @@ class Trainer:
         return {f"validation/{name}": value for name, value in scores.items()}
 
     def load(self) -> ResumeState:
-        """Go on from the last resume checkpoint of this very run, or start."""
-        return self.resume.load(self.modules, self.optimizer) or ResumeState(step=0, rows=[], seconds=0.0)
+        """Go on from the last resume checkpoint of this very run, on all ranks from the same, or start."""
+        state = self.resume.load(self.modules, self.optimizer) if self.ranks.first else None
+        step = self.ranks.share(0 if state is None else state.step)
+        if step and not self.ranks.first:
+            state = self.resume.load(self.modules, self.optimizer, step)
+            if state is None:
+                raise UserError(
+                    f"Rank {self.ranks.rank} finds no checkpoint of step {step} in {self.resume.folder}; all "
+                    "machines must share that folder's disk."
+                )
+        return state or ResumeState(step=0, rows=[], seconds=0.0)
 
     def save(self, state: ResumeState) -> None:
-        """Write a resume checkpoint."""
-        self.resume.save(self.modules, self.optimizer, state)
+        """Write a resume checkpoint, on the first rank."""
+        if self.ranks.first:
+            self.resume.save(self.modules, self.optimizer, state)
 
 
 def fit(
@@ -192,6 +239,7 @@ def fit(
     seed: int,
     resume: ResumeFiles,
     title: str,
+    joined: Ranks | None = None,
 ) -> FitResult:
     """Train a suite's model with a method for one budget.
 
@@ -202,6 +250,7 @@ def fit(
         seed: the run's seed.
         resume: the run's resume checkpoints; there may be some of an interrupted part of the same run.
         title: shown with the progress.
+        joined: the processes that train the run together; None to find out.
 
     Returns:
         The averaged model, the log and the cost.
@@ -211,14 +260,16 @@ def fit(
         Interrupted: at Ctrl-C or SIGTERM, after a resume checkpoint was written.
     """
     make_deterministic(seed, config.threads)
-    trainer = Trainer(suite, method, config, seed, resume)
+    trainer = Trainer(suite, method, config, seed, resume, joined)
+    ranks = trainer.ranks
     state = trainer.load()
     log = TrainingLog(config.log_every, state.rows, state.open_row)
     suite.model.train()
     method.train()
     start = time.perf_counter() - state.seconds
     with InterruptionGuard() as guard:
-        for step in track(range(state.step, config.steps), title, total=config.steps - state.step):
+        steps = range(state.step, config.steps)
+        for step in track(steps, title) if ranks.first else steps:
             log.add(trainer.step(step))
             done = step + 1
             if done % config.log_every == 0 or done == config.steps:
@@ -226,18 +277,22 @@ def fit(
                 scores = trainer.validate(done)
                 log.close_row(done, {"learning_rate": learning_rate_at(step, config), **monitors, **scores})
             due = done % config.checkpoint_every == 0 and done < config.steps
-            if due or guard.signum is not None:
+            # All ranks stop at the same step, whichever the signal came to.
+            signum = int(ranks.largest(guard.signum or 0))
+            if due or signum:
                 trainer.save(ResumeState(done, log.rows, time.perf_counter() - start, log.open_row))
-            if guard.signum is not None:
-                raise Interrupted(guard.signum)
+            if signum:
+                ranks.share(0)  # None ends before the first one has saved.
+                raise Interrupted(signum)
     return FitResult(
         model=trainer.averaged.eval(),
         log=log,
         seconds=time.perf_counter() - start,
         data_seconds=trainer.data_seconds,
         validation_seconds=trainer.validation_seconds,
-        peak_memory_mib=peak_memory_mib(),
+        peak_memory_mib=ranks.largest(peak_memory_mib()),
         precision=trainer.precision,
+        ranks=ranks.size,
     )
 
 

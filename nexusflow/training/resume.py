@@ -118,18 +118,23 @@ class ResumeFiles:
             if other not in kept:
                 other.unlink(missing_ok=True)
 
-    def load(self, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> ResumeState | None:
+    def load(
+        self,
+        modules: Mapping[str, nn.Module],
+        optimizer: torch.optim.Optimizer,
+        step: int | None = None,
+    ) -> ResumeState | None:
         """Load the newest whole checkpoint of this very run, if there is one.
 
         Args:
             modules: the modules to fill, as they were saved.
             optimizer: the optimiser to fill.
+            step: only the checkpoint after so many steps will do; None for the newest.
 
         Returns:
             Progress and log, or None when there is nothing of this run to go on from.
         """
-        present = self.folder.iterdir() if self.folder.is_dir() else ()
-        for path in sorted((path for path in present if _PATTERN.fullmatch(path.name)), reverse=True):
+        for path in self._present(step):
             try:
                 tensors, header = self._read(path)
             except UserError as error:
@@ -149,6 +154,12 @@ class ResumeFiles:
             self._newest = path
             return ResumeState(**header)
         return None
+
+    def _present(self, step: int | None) -> list[Path]:
+        """Checkpoints from the newest to the oldest, or the one after so many steps."""
+        present = self.folder.iterdir() if self.folder.is_dir() else ()
+        found = sorted((path for path in present if _PATTERN.fullmatch(path.name)), reverse=True)
+        return [path for path in found if step is None or path.name == _NAME.format(step=step)]
 
     @staticmethod
     def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

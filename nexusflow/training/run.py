@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,8 +22,10 @@ from nexusflow.suites.base import Suite
 from nexusflow.training.checkpoint import load_weights, save_weights
 from nexusflow.training.claim import claimed
 from nexusflow.training.config import TrainingConfig
-from nexusflow.training.determinism import nondeterministic_operations
+from nexusflow.training.determinism import nondeterministic_operations, resolve_precision
+from nexusflow.training.joining import join_ranks, started_by
 from nexusflow.training.loop import FitResult, fit
+from nexusflow.training.ranks import Ranks
 from nexusflow.training.resume import ResumeFiles
 
 __all__ = ["RunIdentity", "best_validation", "train_run"]
@@ -109,10 +113,17 @@ def train_run(
         UserError: if the checkpoint does not fit or training diverges.
     """
     resume = ResumeFiles(output / "work", identity.fingerprint)
-    with claimed(resume.folder) as waited:
-        if not (waited and _is_published(output, identity)):
-            _train_and_publish(identity, suite, method_config, training, output, initial_weights, resume)
-        resume.remove()
+    started = started_by(os.environ)
+    first = started is None or started.rank == 0
+    with claimed(resume.folder) if first else nullcontext(False) as waited:
+        ranks = join_ranks(training, resolve_precision(training.precision))
+        if not ranks.share(waited and _is_published(output, identity)):
+            _train_and_publish(
+                identity, suite, method_config, training, output, initial_weights, resume, ranks
+            )
+        ranks.leave()
+        if first:
+            resume.remove()
 
 
 def _is_published(output: Path, identity: RunIdentity) -> bool:
@@ -131,9 +142,11 @@ def _train_and_publish(
     output: Path,
     initial_weights: Path | None,
     resume: ResumeFiles,
+    ranks: Ranks,
 ) -> None:
-    """Train and write everything, the provenance last."""
-    _remove_leftovers(output)
+    """Train; the first rank writes everything, the provenance last."""
+    if ranks.first:
+        _remove_leftovers(output)
     header = {"run": identity.run, "seed": identity.seed, "suite": identity.suite, "scale": identity.scale}
     header["architecture"] = suite.architecture
     started_from = load_weights(initial_weights, suite.model, suite.architecture) if initial_weights else None
@@ -141,7 +154,9 @@ def _train_and_publish(
     method = build_method(method_config, context)
     title = f"{identity.run}, seed {identity.seed}"
     with nondeterministic_operations() as operations:
-        result = fit(suite, method, training, identity.seed, resume, title)
+        result = fit(suite, method, training, identity.seed, resume, title, ranks)
+    if not ranks.first:
+        return
     save_weights(output / "model.safetensors", result.model, header)
     # The method's own networks, for analyses; inference does without them.
     save_weights(output / "method.safetensors", method, header | {"method": method.name})
@@ -166,6 +181,7 @@ def _provenance(
         "fingerprint": identity.fingerprint,
         "started_from": started_from,
         "precision": result.precision,
+        **({"ranks": result.ranks} if result.ranks > 1 else {}),
         "steps": training.steps,
         "train_seconds": round(result.seconds - result.validation_seconds, 2),
         "validation_seconds": round(result.validation_seconds, 2),

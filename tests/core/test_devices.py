@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from nexusflow.core import devices
-from nexusflow.core.devices import claim_device, listed_devices
+from nexusflow.core.devices import claim_devices, listed_devices
 
 JOB = """
 import os, sys, time
 from nexusflow.core import devices
 devices._POLL_S = 0.02
-device = devices.claim_device()
+(device,) = devices.claim_devices()
 assert os.environ["CUDA_VISIBLE_DEVICES"] == device
 with open(sys.argv[1], "a") as log:
     log.write(f"+ {device}\\n")
@@ -49,7 +49,7 @@ def test_one_device_or_none_is_left_alone(monkeypatch: pytest.MonkeyPatch, visib
     monkeypatch.setattr(devices, "_lock", lambda device: pytest.fail("locked"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.delenv("NEXUSFLOW_DEVICES", raising=False)
-    assert claim_device() is None and os.environ["CUDA_VISIBLE_DEVICES"] == visible
+    assert claim_devices() == [] and os.environ["CUDA_VISIBLE_DEVICES"] == visible
 
 
 def test_no_two_jobs_share_a_device_and_all_devices_work(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nexusflow.core.parts import BatchPart, PoolCounts
 from nexusflow.suites.base import StepResult, Suite
 
 
@@ -30,11 +31,13 @@ class ToySuite(Suite):
         self.batches: list[int] = []
         self.single: list[bool] = []
 
-    def batch(self, step: int) -> Tensor:
+    def batch(self, step: int, part: BatchPart | None = None) -> Tensor:
         self.batches.append(step)
         return torch.randn(4, 6, generator=torch.Generator().manual_seed(self.seed * 1000 + step))
 
-    def forward(self, batch: Tensor, step: int, single_frame: bool) -> StepResult:
+    def forward(
+        self, batch: Tensor, step: int, single_frame: bool, pool_counts: PoolCounts | None = None
+    ) -> StepResult:
         self.single.append(single_frame)
         features = self.model(batch)
         visible = {

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from nexusflow.core import devices
 from nexusflow.core.devices import claim_devices, listed_devices
+from nexusflow.core.errors import UserError
 
 JOB = """
 import os, sys, time
@@ -66,6 +68,23 @@ def test_no_two_jobs_share_a_device_and_all_devices_work(tmp_path: Path) -> None
         else:
             busy.remove(device)
     assert used == {"0", "1"} and not busy
+
+
+def test_a_job_of_several_devices_takes_all_or_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(devices, "_folder", lambda: tmp_path)
+    held: list[IO[str]] = []
+    monkeypatch.setattr(devices, "_held", held)
+    assert devices._claim(["0", "1", "2"], 2) == ["0", "1"]
+    assert devices._claim(["0", "1", "2"], 2) == []
+    assert devices._claim(["2"], 1) == ["2"], "what was not enough must be free again"
+    for stream in held:
+        stream.close()
+
+
+def test_more_devices_than_there_are_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEXUSFLOW_DEVICES", "0,1")
+    with pytest.raises(UserError, match=r"training\.devices is 3, but this machine offers 0, 1 only"):
+        claim_devices(3)
 
 
 def test_a_killed_job_gives_its_device_back(tmp_path: Path) -> None:

@@ -1,4 +1,10 @@
-"""What the rules ask of the command line."""
+"""What the rules ask of the command line, and of the budgets."""
+
+
+def training_devices(wildcards):
+    """GPUs, or processes on a CPU, that train a run together."""
+    run = pipeline.of(wildcards.scale).resolve(wildcards.suite, wildcards.run)
+    return run.training.devices
 
 
 def asked_for_all():

@@ -17,9 +17,10 @@ rule train:
     priority: 10
     conda:
         "../../environment.yml"
-    threads: 1
+    # A process for each device of the run's budget; on a CPU each has a core.
+    threads: training_devices
     resources:
-        gpu=1,
+        gpu=training_devices,
     params:
         settings=lambda w: pipeline.settings("train", w),
         code=pipeline.training_code,

@@ -60,7 +60,7 @@ def prepare(folder: Path, ranks: int) -> None:
     path = folder / "config" / "scales" / "smoke.yaml"
     scale = yaml.safe_load(path.read_text(encoding="utf-8"))
     for budget in scale[SUITE]["budgets"].values():
-        budget |= {"devices": ranks, "batch_size": 2 * ranks, "checkpoint_every": 2, "steps": 20}
+        budget |= {"devices": ranks, "batch_size": 2 * ranks, "checkpoint_every": 2, "steps": 12}
     path.write_text(yaml.safe_dump(scale), encoding="utf-8")
     os.chdir(folder)
     configuration, layout = load_configuration(Path("config"), "smoke"), Layout("smoke")

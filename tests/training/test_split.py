@@ -94,6 +94,21 @@ def test_passes_add_up_to_the_whole_batch(
     assert_equal(found[0], whole, TOLERANCE[suite])
 
 
+@pytest.mark.slow
+def test_bf16_is_shared_as_well(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"precision": "bf16-mixed"})
+    (exact,) = trained(tmp_path / "exact", "nuscenes", (0, 0, 1, 1), ALIGNED, CONFIG)
+    (whole,) = trained(tmp_path / "whole", "nuscenes", (0, 0, 1, 1), ALIGNED, config)
+    found = trained(tmp_path / "ranks", "nuscenes", (0, 0, 1, 1), ALIGNED, config, ranks=2)[0]
+    losses = [name for name in whole if name.startswith("loss")]
+    assert any(not torch.equal(exact[name], whole[name]) for name in losses), "bf16 must act"
+    for name in losses:
+        # Of the first step; later on rounding to eight bits lets queries find other objects.
+        torch.testing.assert_close(found[name][0], whole[name][0], atol=0, rtol=1e-2, msg=name)
+    gradients = [name for name in found if name.startswith("gradient")]
+    assert gradients and all(found[name].dtype == torch.float32 for name in gradients)
+
+
 def test_parts_of_all_ranks_make_up_the_batch() -> None:
     parts = [part for rank in range(2) for part in parts_of(8, rank, 2, 2)]
     assert parts == [BatchPart(start, start + 2, 8) for start in (0, 2, 4, 6)]

@@ -74,6 +74,8 @@ def _serve(connection: Connection, build: Builder, run: str) -> None:
     try:
         idle = _idle_memory_mib()
         suite, method, config = build(run)
+        # The step of the whole batch on one device, however many the budget names.
+        config = config.model_copy(update={"devices": 1, "nodes": 1})
         make_deterministic(0, config.threads)
         trainer = Trainer(suite, method, config, 0, ResumeFiles(Path("unused"), ""))
         suite.model.train()

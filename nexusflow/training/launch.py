@@ -64,11 +64,12 @@ class _Group:
 
     def __init__(self, command: Sequence[str], ranks: int, port: int) -> None:
         self._reading, self._writing = os.pipe()
-        self.said: list[IO[str]] = []
+        self._aside: list[IO[str]] = []
+        self.said: list[str] = []
         self.processes: list[subprocess.Popen[str]] = []
         for rank in range(ranks):
             aside = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - outlives this
-            self.said.append(aside)
+            self._aside.append(aside)
             environment = os.environ | rank_environment(rank, ranks, port)
             environment[LAUNCHER_VARIABLE] = str(self._reading)
             # In sessions of their own, so that Ctrl-C reaches them once, from here.
@@ -98,22 +99,24 @@ class _Group:
             process.wait()
         os.close(self._reading)
         os.close(self._writing)
-
-    def words_of(self, rank: int) -> str:
-        self.said[rank].seek(0)
-        return self.said[rank].read()
+        for stream in self._aside:
+            stream.seek(0)
+            self.said.append(stream.read())
+            stream.close()
 
 
 @contextmanager
-def _forwarded(group: _Group) -> Iterator[None]:
-    """Pass Ctrl-C and SIGTERM on to all ranks, which finish their step and save."""
+def _forwarded(group: _Group) -> Iterator[list[int]]:
+    """Pass Ctrl-C and SIGTERM on to all ranks, which finish their step and save; yields what has come."""
+    come: list[int] = []
 
     def forward(signum: int, frame: FrameType | None) -> None:
+        come.append(signum)
         group.tell(signum)
 
     before = {number: signal.signal(number, forward) for number in _SIGNALS}
     try:
-        yield
+        yield come
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -157,7 +160,7 @@ def launch(command: Sequence[str], ranks: int) -> None:
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     group = _Group(command, ranks, store.port)
     try:
-        with _forwarded(group):
+        with _forwarded(group) as come:
             failure = _first_failure(group)
             if failure is None:
                 return
@@ -165,12 +168,15 @@ def launch(command: Sequence[str], ranks: int) -> None:
             first = _await_first_rank(group) if code > 0 else None
     finally:
         group.end()
+    if -code in come:
+        # It had not begun to train, so that there was nothing to save.
+        raise SystemExit(128 - code)
     if code < 0:
         raise UserError(
             f"Rank {rank} of {ranks} was killed by {signal.Signals(-code).name}, so the others were ended; "
             "the same command goes on from the last checkpoint."
         )
     if not first or first < 0:
-        print(group.words_of(rank), end="", file=sys.stderr)
+        print(group.said[rank], end="", file=sys.stderr)
         raise SystemExit(code)
     raise SystemExit(first)

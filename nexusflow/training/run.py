@@ -117,7 +117,7 @@ def train_run(
     first = started is None or started.rank == 0
     with claimed(resume.folder) if first else nullcontext(False) as waited:
         ranks = join_ranks(training, resolve_precision(training.precision))
-        if not ranks.share(waited and _is_published(output, identity)):
+        if not ranks.share(int(waited and _is_published(output, identity))):
             _train_and_publish(
                 identity, suite, method_config, training, output, initial_weights, resume, ranks
             )

@@ -90,6 +90,17 @@ def test_sigterm_saves_the_step_under_way(whole: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_sigterm_before_the_first_step_ends_all_at_once(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    while len(ranks := ranks_of(process.pid)) < 2:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    assert ended(process) == (128 + signal.SIGTERM, [])
+    assert not any(_runs(rank) for rank in ranks)
+
+
+@pytest.mark.slow
 def test_ranks_end_with_a_killed_launcher(tmp_path: Path) -> None:
     process = start(tmp_path)
     wait_for(tmp_path, "work/resume_*2.safetensors")
@@ -98,7 +109,7 @@ def test_ranks_end_with_a_killed_launcher(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     deadline = time.monotonic() + 20
-    while any(Path(f"/proc/{rank}/cmdline").exists() for rank in ranks if _runs(rank)):
+    while any(_runs(rank) for rank in ranks):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

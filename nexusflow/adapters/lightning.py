@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import wraps
 from typing import Any
 
 from torch import Tensor
@@ -29,7 +29,9 @@ class NexusFlowCallback(Callback):
     They are the module's part ``nexusflow`` from before its optimisers are configured, so that
     ``self.parameters()``, checkpoints and distributed strategies include them; after training they are gone.
     For inference load such a checkpoint with ``strict=False``. The loss is added to what ``training_step``
-    returns, a tensor or a mapping with ``loss``, so that precision and accumulation apply to both.
+    returns, a tensor or a mapping with ``loss``, so that precision and accumulation apply to both. A module
+    that optimises by hand adds ``self.nexusflow.loss()`` itself. Every epoch logs what `Attachment.report`
+    measures.
 
     Args:
         taps: see `attach`.
@@ -53,27 +55,37 @@ class NexusFlowCallback(Callback):
         if stage != "fit" or self.handle is not None:
             return
         self.handle = attach(pl_module, self.taps, register=True, **self.options)
-        pl_module.training_step = partial(_step, pl_module.training_step, pl_module, self.handle)
+        if pl_module.automatic_optimization:
+            pl_module.training_step = _aligned(pl_module.training_step, pl_module, self.handle)
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Forgets what validation left: Lightning does not call the module itself."""
         if self.handle is not None:
             self.handle.forget()
 
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Logs the measurements of the last samples, and warns where they show a collapse."""
+        if self.handle is not None:
+            pl_module.log_dict({f"nexusflow/{name}": value for name, value in self.handle.report().items()})
+
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Leaves the module as it was."""
         if stage == "fit" and self.handle is not None:
             self.handle.remove()
-            del pl_module.training_step
+            vars(pl_module).pop("training_step", None)
             self.handle = None
 
 
-def _step(step: Callable[..., Any], module: Any, handle: Attachment, *args: Any, **kwargs: Any) -> Any:
-    output = step(*args, **kwargs)
-    if output is None:  # Lightning's sign for a step that is to be skipped
-        return None
-    aligned = handle.loss()
-    module.log("nexusflow", aligned.detach())
-    if isinstance(output, Tensor):
-        return output + aligned
-    return {**output, "loss": output["loss"] + aligned}
+def _aligned(step: Callable[..., Any], module: Any, handle: Attachment) -> Callable[..., Any]:
+    @wraps(step)  # Lightning looks at the names of its arguments
+    def with_alignment(*args: Any, **kwargs: Any) -> Any:
+        output = step(*args, **kwargs)
+        if output is None:  # Lightning's sign for a step that is to be skipped
+            return None
+        aligned = handle.loss()
+        module.log("nexusflow", aligned.detach())
+        if isinstance(output, Tensor):
+            return output + aligned
+        return {**output, "loss": output["loss"] + aligned}
+
+    return with_alignment

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, distributed, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from nexusflow.alignment import Attachment, attach
 
@@ -23,9 +22,9 @@ __all__ = ["NexusFlowHook"]
 class NexusFlowHook(Hook):
     """Attaches surrogates to a runner's model while it is trained.
 
-    They are the model's part ``nexusflow``, so that checkpoints include them, and are trained with the
-    settings of the optimiser's first group. The loss appears as ``loss_nexusflow`` among those of
-    ``forward(..., mode="loss")``.
+    They are the model's part ``nexusflow``, so that checkpoints include them, and are trained and scheduled
+    as the model is. The loss appears as ``loss_nexusflow`` among those of ``forward(..., mode="loss")``.
+    Every epoch logs what `Attachment.report` measures.
 
     Args:
         taps: see `attach`.
@@ -53,8 +52,21 @@ class NexusFlowHook(Hook):
         self.handle.join(runner.optim_wrapper.optimizer)
         if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
             # The runner wrapped the model before: what comes later is synchronised by itself.
-            self.handle.surrogates = DistributedDataParallel(self.handle.surrogates)
+            self.handle.distribute()
         self._adding = model.register_forward_hook(self._add)
+        # The runner draws the model's initial weights after this; a flow must start as the identity.
+        vars(self.handle)["apply"] = lambda _: model
+
+    def before_train(self, runner: Any) -> None:
+        """Gives the surrogates back to functions applied to the whole model."""
+        if self.handle is not None:
+            vars(self.handle).pop("apply", None)
+
+    def after_train_epoch(self, runner: Any) -> None:
+        """Logs the measurements of the last samples, and warns where they show a collapse."""
+        if self.handle is not None:
+            for name, value in self.handle.report().items():
+                runner.message_hub.update_scalar(f"train/nexusflow/{name}", value)
 
     def after_run(self, runner: Any) -> None:
         """Leaves the model as it was."""

@@ -11,7 +11,13 @@ from nexusflow.alignment.losses import (
     variance_penalty,
 )
 from nexusflow.alignment.module import AlignmentOutput, NexusFlow
-from nexusflow.alignment.monitors import CollapseMonitor, collapse_report, effective_rank
+from nexusflow.alignment.monitors import (
+    CollapseMonitor,
+    CollapseWarning,
+    collapse_report,
+    collapse_signs,
+    effective_rank,
+)
 from nexusflow.alignment.taps import Tap, Tokens, tokens_of
 
 __all__ = [
@@ -20,6 +26,7 @@ __all__ = [
     "Attachment",
     "AttentionAggregator",
     "CollapseMonitor",
+    "CollapseWarning",
     "CouplingStack",
     "DeformableAggregator",
     "MLPAggregator",
@@ -29,6 +36,7 @@ __all__ = [
     "attach",
     "center_loss",
     "collapse_report",
+    "collapse_signs",
     "covariance_penalty",
     "effective_rank",
     "normalize_embeddings",

@@ -104,7 +104,8 @@ class AttentionAggregator(nn.Module):
 class DeformableAggregator(nn.Module):
     """Learned queries with learned reference points read the plane by deformable attention and are averaged.
 
-    A dense map is sampled as it is. A set is splatted onto a map first, each token with its weight.
+    A dense map is sampled as it is. A set, or a map with weights, is splatted onto a map first, each token
+    with its weight.
 
     Args:
         in_dim: features of the branch.
@@ -154,7 +155,7 @@ class DeformableAggregator(nn.Module):
     def forward(self, tap: Tap) -> Tensor:
         """Compresses a dense map or a tap with positions (see `tokens_of`) into vectors (B, D)."""
         features = features_of(tap)
-        if features.ndim == 4:
+        if features.ndim == 4 and (isinstance(tap, Tensor) or "weights" not in tap):
             map_BFHW = features.to(torch.promote_types(features.dtype, torch.float32))
         else:
             map_BFHW = splat(tokens_of(tap), self.cells)

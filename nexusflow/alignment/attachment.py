@@ -8,18 +8,21 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from nexusflow.alignment.hooks import Example, Recorder, Select, module_of, run_example
 from nexusflow.alignment.module import AlignmentOutput, NexusFlow
-from nexusflow.alignment.taps import Tap, features_of, tokens_of
+from nexusflow.alignment.monitors import CollapseMonitor, CollapseWarning, collapse_signs
+from nexusflow.alignment.optimizers import join_optimizer
+from nexusflow.alignment.taps import features_of
 
 __all__ = ["Attachment", "attach"]
 
 _NAME = "nexusflow"
+_FEWEST_SAMPLES = 16  # of which a report can tell collapse from chance
 
 
 class Attachment(nn.Module):
@@ -33,6 +36,7 @@ class Attachment(nn.Module):
         taps: per task the name of a submodule, as in ``model.named_modules()``, or the submodule.
         select: see `attach`.
         weight: see `attach`; may be changed at any time.
+        monitor: see `attach`.
         options: see `NexusFlow`.
     """
 
@@ -45,6 +49,7 @@ class Attachment(nn.Module):
         taps: Mapping[str, str | nn.Module],
         select: Mapping[str, Select],
         weight: float,
+        monitor: int,
         options: Mapping[str, Any],
     ) -> None:
         super().__init__()
@@ -58,6 +63,9 @@ class Attachment(nn.Module):
         self._model = (model,)  # in a tuple, so that it does not become a part of this module
         self._recorder = Recorder()
         self._joined, self._waiting = False, list[torch.optim.Optimizer]()
+        # In lists, so that state dicts and distributed wrappers leave them alone.
+        self._window, self._monitors = monitor, list[CollapseMonitor]()
+        self._synchronised = list[nn.Module]()
         modules = {task: module_of(model, tap) for task, tap in taps.items()}
         self._handles = [model.register_forward_pre_hook(self._recorder.forget)]
         self._handles += [
@@ -110,23 +118,63 @@ class Attachment(nn.Module):
                 "channels= or example=, or call join(optimizer)",
                 stacklevel=2,
             )
-        for task in set(weights or ()) & set(taps):
-            taps[task] = _weighted(taps[task], cast("Mapping[str, Tensor]", weights)[task])
+        for task, counts in (weights or {}).items():
+            if task in taps:
+                tap = taps[task]
+                taps[task] = {**({"features": tap} if isinstance(tap, Tensor) else tap), "weights": counts}
         batches = {task: len(features_of(tap)) for task, tap in taps.items()}
         if len(set(batches.values())) > 1:
             raise ValueError(f"the branches must hold the same samples, but their numbers are {batches}")
-        output = self.surrogates(taps, missing="skip")
-        return cast("AlignmentOutput", output)
+        surrogates = self._synchronised[0] if self._synchronised else self.surrogates
+        output: AlignmentOutput = surrogates(taps, missing="skip")
+        if len(output.latents) == len(self.tasks) and not torch.compiler.is_compiling():
+            self._watch(output)
+        return output
+
+    def report(self) -> dict[str, float]:
+        """Measures embeddings and latents of the last samples that had all tasks, say once per epoch.
+
+        Returns:
+            What `collapse_report` returns; nothing before the first loss, or with ``monitor=0``.
+
+        Warns:
+            CollapseWarning: if the loss is small for the wrong reason, see `collapse_signs`.
+        """
+        if not self._monitors:
+            return {}
+        report = self._monitors[0].report()
+        if self._monitors[0].samples >= _FEWEST_SAMPLES and (signs := collapse_signs(report)):
+            warnings.warn(
+                f"the alignment has collapsed: {'; '.join(signs)}. A lower weight, normalize='unit' or "
+                "variance_floor work against it",
+                CollapseWarning,
+                stacklevel=2,
+            )
+        return report
+
+    def distribute(self) -> Self:
+        """Averages the gradients of the surrogates over the processes of distributed training.
+
+        Only needed where no distributed wrapper of the model includes them, see ``register``; names in state
+        dicts stay the same.
+
+        Raises:
+            RuntimeError: while the widths of the branches are unknown.
+        """
+        next(self.parameters())
+        assert self.surrogates is not None
+        self._synchronised = [nn.parallel.DistributedDataParallel(self.surrogates)]
+        return self
 
     def forget(self) -> None:
         """Forgets what the branches returned; only needed where the model itself is not called."""
         self._recorder.forget()
 
     def join(self, optimizer: torch.optim.Optimizer) -> Self:
-        """Lets an optimiser of the model train the surrogates, with the settings of its first group.
+        """Lets an optimiser of the model train the surrogates as it trains the model; see `join_optimizer`.
 
         Args:
-            optimizer: gets a group of parameters; once the widths are known, if they are not yet.
+            optimizer: gets their parameters; once the widths are known, if they are not yet.
         """
         self._joined = True
         self._waiting.append(optimizer)
@@ -193,9 +241,17 @@ class Attachment(nn.Module):
         if self.surrogates is None:
             return
         for optimizer in self._waiting:
-            settings = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
-            optimizer.add_param_group({**settings, "params": list(self.surrogates.parameters())})
+            join_optimizer(optimizer, list(self.named_parameters(prefix=_NAME)))
         self._waiting = []
+
+    def _watch(self, output: AlignmentOutput) -> None:
+        if not self._window:
+            return
+        if not self._monitors:
+            first, dim = (next(iter(part.values())) for part in (output.latents, output.embeddings))
+            monitor = CollapseMonitor(self.tasks, dim.shape[-1], first.shape[-1], self._window)
+            self._monitors = [monitor.to(first.device)]
+        self._monitors[0].update(output)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         channels_N = state_dict.get(f"{prefix}channels_N")
@@ -213,13 +269,14 @@ def attach(
     select: Mapping[str, Select] | None = None,
     weight: float = 1.0,
     register: bool = False,
+    monitor: int = 256,
     **options: Any,
 ) -> Attachment:
     """Aligns the branches of a multi-task model by forward hooks.
 
     The branches may return (B, C), (B, N, C), (B, C, H, W) or a mapping with ``features`` and optionally
-    ``weights`` or ``mask`` (B, N) and ``positions`` (B, N, 2), and may differ in this. The widths C come from
-    ``channels``, from ``example``, or else from the model's first call.
+    ``weights`` or ``mask``, (B, N) or (B, H, W), and ``positions`` (B, N, 2), and may differ in this. The
+    widths C come from ``channels``, from ``example``, or else from the model's first call.
 
     Args:
         model: any model; attach after moving it to its device, and before compiling or wrapping it.
@@ -232,6 +289,7 @@ def attach(
         weight: lambda, the weight of the alignment in `Attachment.loss`.
         register: makes the surrogates the submodule ``nexusflow`` of the model, so that its parameters, state
             dict, copies and distributed wrapper include them; needs ``channels`` or ``example``.
+        monitor: number of last samples of which `Attachment.report` tells alignment from collapse; 0 is off.
         options: see `NexusFlow`.
 
     Returns:
@@ -265,7 +323,7 @@ def attach(
         raise ValueError("register needs the widths of the branches at once: give channels or example")
     if register and hasattr(model, _NAME):
         raise ValueError(f"the model has a part named {_NAME} already; remove it first")
-    handle = Attachment(model, taps, select or {}, weight, options)
+    handle = Attachment(model, taps, select or {}, weight, monitor, options)
     try:
         if example is not None:
             run_example(model, example)
@@ -282,15 +340,3 @@ def attach(
         handle.remove()
         raise
     return handle
-
-
-def _weighted(tap: Tap, weights: Tensor) -> Tap:
-    features = features_of(tap)
-    if features.ndim == 4:
-        tokens = tokens_of(features)
-        return {
-            "features": tokens.features_BQF,
-            "positions": tokens.placed(),
-            "weights": weights.flatten(1),
-        }
-    return {**({"features": tap} if isinstance(tap, Tensor) else tap), "weights": weights}

@@ -31,6 +31,8 @@ from nexusflow.alignment.taps import Tap, detach_tap, features_of
 
 __all__ = ["AlignmentOutput", "NexusFlow"]
 
+Aggregator = str | Callable[[int, int], nn.Module]
+
 AGGREGATORS: dict[str, Callable[[int, int], nn.Module]] = {
     "mlp": MLPAggregator,
     "attention": AttentionAggregator,
@@ -70,7 +72,8 @@ class NexusFlow(nn.Module):
         dim: size D of h' and z.
         depth: couplings per flow; 0 aligns h' itself ("w/o inv").
         hidden, clamp, additive, fused, permutation_seed: see `CouplingStack`.
-        aggregator: ``mlp``, ``attention`` or ``deformable``, or a function (features, D) that builds another.
+        aggregator: ``mlp``, ``attention`` or ``deformable``, or a function (features, D) that builds another;
+            or one of these per task.
         loss: ``center`` or ``pair``.
         reduction: ``sum`` or ``mean`` over D.
         output: aligns the ``full`` z or, Eq. 1 taken literally, its ``second_half`` only (not invertible).
@@ -104,7 +107,7 @@ class NexusFlow(nn.Module):
         additive: bool = False,
         fused: bool = True,
         permutation_seed: int | None = None,
-        aggregator: str | Callable[[int, int], nn.Module] = "mlp",
+        aggregator: Aggregator | Mapping[str, Aggregator] = "mlp",
         loss: Literal["center", "pair"] = "center",
         reduction: Reduction = "sum",
         output: Literal["full", "second_half"] = "full",
@@ -122,9 +125,7 @@ class NexusFlow(nn.Module):
         _check("reduction", reduction, ("sum", "mean"))
         _check("output", output, ("full", "second_half"))
         _check("normalize", normalize, ("none", "layer", "unit"))
-        if isinstance(aggregator, str):
-            _check("aggregator", aggregator, AGGREGATORS)
-            aggregator = AGGREGATORS[aggregator]
+        make = _aggregator_makers(aggregator, tuple(tasks))
         self.tasks, self.dim = tuple(tasks), dim
         self.distance, self.reduction, self.normalize = LOSSES[loss], reduction, normalize
         self.first_aligned = dim // 2 if output == "second_half" else 0
@@ -133,7 +134,7 @@ class NexusFlow(nn.Module):
         self._batch_plan: BatchPlan | None = None
         self.variance_floor = variance_floor
         self.weights = {"align": 1.0, "variance": variance_weight, "covariance": covariance_weight}
-        self.aggregators = nn.ModuleDict({task: aggregator(width, dim) for task, width in tasks.items()})
+        self.aggregators = nn.ModuleDict({task: make[task](width, dim) for task, width in tasks.items()})
         self.flows = nn.ModuleDict(
             {
                 task: CouplingStack(
@@ -256,6 +257,18 @@ class NexusFlow(nn.Module):
         if self.weights["covariance"] > 0:
             terms["covariance"] = covariance_penalty(z_NBL)
         return terms
+
+
+def _aggregator_makers(
+    aggregator: Aggregator | Mapping[str, Aggregator], tasks: tuple[str, ...]
+) -> dict[str, Callable[[int, int], nn.Module]]:
+    chosen = dict(aggregator) if isinstance(aggregator, Mapping) else dict.fromkeys(tasks, aggregator)
+    if set(chosen) != set(tasks):
+        raise ValueError(f"aggregator names {list(chosen)}, the tasks are {list(tasks)}")
+    for kind in chosen.values():
+        if isinstance(kind, str):
+            _check("aggregator", kind, AGGREGATORS)
+    return {task: AGGREGATORS[kind] if isinstance(kind, str) else kind for task, kind in chosen.items()}
 
 
 def _check(name: str, value: str, choices: Mapping[str, object] | tuple[str, ...]) -> None:

@@ -14,7 +14,11 @@ from torch import Tensor, nn
 from nexusflow.alignment.losses import center_loss
 from nexusflow.alignment.module import AlignmentOutput
 
-__all__ = ["CollapseMonitor", "collapse_report", "effective_rank"]
+__all__ = ["CollapseMonitor", "CollapseWarning", "collapse_report", "collapse_signs", "effective_rank"]
+
+
+class CollapseWarning(UserWarning):
+    """The alignment loss is small for the wrong reason."""
 
 
 def effective_rank(x_BD: Tensor) -> float:
@@ -56,6 +60,35 @@ def collapse_report(output: AlignmentOutput) -> dict[str, float]:
         samples and are left out for one.
     """
     return _measure(output.embeddings, output.latents, output.log_dets)
+
+
+def collapse_signs(report: Mapping[str, float]) -> list[str]:
+    """Reads a report for signs that the loss is small although nothing is shared.
+
+    Args:
+        report: of a few dozen samples or more, see `collapse_report`.
+
+    Returns:
+        A sentence per sign; none if there is no sign, or if the loss is not small either. The thresholds are
+        our choice.
+
+    Example:
+        >>> collapse_signs({"relative_loss": 1e-4, "distance_ratio": 0.98, "map/latent_rank": 1.2})[0]
+        'latents of one sample are no closer than those of different samples (ratio 0.98)'
+    """
+    if report["relative_loss"] > 0.01:
+        return []
+    signs = []
+    if (ratio := report.get("distance_ratio", 0.0)) > 0.9:
+        signs.append(
+            f"latents of one sample are no closer than those of different samples (ratio {ratio:.2f})"
+        )
+    signs += [
+        f"latents of {name.removesuffix('/latent_rank')!r} lie on a line or at a point"
+        for name, rank in report.items()
+        if name.endswith("/latent_rank") and rank < 1.5
+    ]
+    return signs
 
 
 class CollapseMonitor(nn.Module):
@@ -119,9 +152,14 @@ class CollapseMonitor(nn.Module):
         self._place = place + batch
         self.seen += batch
 
+    @property
+    def samples(self) -> int:
+        """Number of samples that are remembered."""
+        return min(int(self.seen), self.window)
+
     def report(self) -> dict[str, float]:
         """Returns `collapse_report` of what is remembered; empty before the first batch."""
-        count = min(int(self.seen), self.window)
+        count = self.samples
         if count == 0:
             return {}
 

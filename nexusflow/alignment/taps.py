@@ -41,8 +41,8 @@ def tokens_of(tap: Tap) -> Tokens:
 
     Args:
         tap: a mapping with ``features`` (B, Q, F) and optionally ``weights`` (B, Q) and ``positions`` (B, Q,
-            2); or with ``features`` (B, F, H, W), a dense map, x along columns; or only such features, or (B,
-            F).
+            2); or with ``features`` (B, F, H, W), a dense map, x along columns, and optionally ``weights``
+            (B, H, W); or only such features, or (B, F).
 
     Raises:
         ValueError: if the shapes do not fit together.
@@ -57,8 +57,12 @@ def tokens_of(tap: Tap) -> Tokens:
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     weights_BQ, positions_BQ2 = entries.get("weights"), entries.get("positions")
     if x.ndim == 4:
-        if weights_BQ is not None or positions_BQ2 is not None:
-            raise ValueError("a dense map (B, F, H, W) takes neither weights nor positions")
+        if positions_BQ2 is not None:
+            raise ValueError("a dense map (B, F, H, W) takes no positions, its cells have theirs")
+        if weights_BQ is not None:
+            if weights_BQ.shape != (len(x), *x.shape[2:]):
+                raise ValueError(f"a map {tuple(x.shape)} does not fit its weights {tuple(weights_BQ.shape)}")
+            weights_BQ = weights_BQ.flatten(1)
         positions_BQ2 = _cell_centres(x)
         x = x.flatten(2).mT
     elif x.ndim == 2:

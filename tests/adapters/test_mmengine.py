@@ -43,7 +43,9 @@ def adapter(monkeypatch):
 
 def runner_of(model):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
-    return SimpleNamespace(model=model, optim_wrapper=SimpleNamespace(optimizer=optimizer))
+    hub = SimpleNamespace(scalars={})
+    hub.update_scalar = hub.scalars.__setitem__
+    return SimpleNamespace(model=model, optim_wrapper=SimpleNamespace(optimizer=optimizer), message_hub=hub)
 
 
 def test_the_alignment_is_one_of_the_losses(adapter):
@@ -64,9 +66,31 @@ def test_the_alignment_is_one_of_the_losses(adapter):
     assert aligned[-1] < 0.7 * aligned[0]
     assert list(model(batches(1)[0])) == ["depth"]
     assert "loss_nexusflow" not in model.eval()(batches(1)[0], mode="loss")
-    assert runner.optim_wrapper.optimizer.param_groups[1]["momentum"] == 0.9
+    (group,) = runner.optim_wrapper.optimizer.param_groups
+    assert {id(weight) for weight in group["params"]} == {id(weight) for weight in model.parameters()}
+    hook.after_train_epoch(runner)
+    assert runner.message_hub.scalars["train/nexusflow/depth/latent_rank"] > 1
     hook.after_run(runner)
     assert set(model.state_dict()) == names and not model._forward_hooks
+
+
+def test_initial_weights_of_the_model_are_not_drawn_into_the_surrogates(adapter):
+    model = Model()
+    runner = runner_of(model)
+    hook = adapter.NexusFlowHook(TAPS, channels=CHANNELS, dim=8, depth=2, hidden=8)
+
+    def fill(part):
+        if isinstance(part, torch.nn.Linear):
+            torch.nn.init.ones_(part.weight)
+
+    hook.before_run(runner)
+    before = {name: tensor.clone() for name, tensor in model.nexusflow.state_dict().items()}
+    model.apply(fill)  # as the runner's initialisers do
+    assert bool((model.depth.weight == 1).all())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.nexusflow.state_dict().items())
+    hook.before_train(runner)
+    model.apply(fill)
+    assert bool((model.nexusflow.surrogates.flows["depth"].layers[0].networks[0][0].weight == 1).all())
 
 
 def test_runs_that_do_not_train_are_left_alone(adapter):

@@ -91,8 +91,8 @@ def test_an_optimiser_that_joined_trains_surrogates_made_later():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
-    assert len(optimizer.param_groups) == 2 and optimizer.param_groups[1]["weight_decay"] == 0.01
-    assert {id(p) for p in optimizer.param_groups[1]["params"]} == {id(p) for p in handle.parameters()}
+    (group,) = optimizer.param_groups
+    assert {id(p) for p in handle.parameters()} < {id(p) for p in group["params"]}
 
 
 def test_surrogates_that_nobody_trains_are_reported():

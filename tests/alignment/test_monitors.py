@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from nexusflow.alignment import AlignmentOutput, CollapseMonitor, NexusFlow, collapse_report, effective_rank
+from nexusflow.alignment import (
+    AlignmentOutput,
+    CollapseMonitor,
+    NexusFlow,
+    collapse_report,
+    collapse_signs,
+    effective_rank,
+)
 
 
 def output_of(track_BD: torch.Tensor, map_BD: torch.Tensor) -> AlignmentOutput:
@@ -53,6 +60,18 @@ def test_unrelated_tasks():
     report = collapse_report(output_of(gaussians(0, 256, 16), gaussians(1, 256, 16)))
     assert report["distance_ratio"] == pytest.approx(1, abs=0.05)
     assert report["relative_loss"] == pytest.approx(1, abs=0.05)
+
+
+def test_signs_of_collapse():
+    z_BD, noise_BD = gaussians(0, 64, 16), gaussians(1, 64, 16)
+    assert collapse_signs(collapse_report(output_of(z_BD, z_BD + 0.01 * noise_BD))) == []  # aligned
+    assert collapse_signs(collapse_report(output_of(z_BD, noise_BD))) == []  # not aligned yet
+    point = collapse_signs(collapse_report(output_of(10 + 1e-3 * z_BD, 10 + 1e-3 * noise_BD)))
+    assert len(point) == 1 and "no closer" in point[0]
+    line_BD = z_BD[:, :1] * noise_BD[:1]
+    assert collapse_signs(collapse_report(output_of(line_BD, line_BD))) == [
+        f"latents of {task!r} lie on a line or at a point" for task in ("track", "map")
+    ]
 
 
 def test_effective_rank_ignores_scale_and_offset():

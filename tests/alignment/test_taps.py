@@ -19,6 +19,19 @@ def test_half_precision_is_read_in_full():
     assert tokens_of(torch.randn(2, 5).double()).features_BQF.dtype == torch.float64
 
 
+def test_a_map_with_weights():
+    weights_BHW = torch.tensor([[[1.0, 0], [0, 2]]])
+    map_BFHW = torch.tensor([[[[3.0, torch.nan], [torch.inf, 5]]]])
+    tokens = tokens_of({"features": map_BFHW, "weights": weights_BHW})
+    assert tokens.weights_BQ.tolist() == [[1, 0, 0, 2]] and tokens.features_BQF.flatten().tolist() == [
+        3,
+        0,
+        0,
+        5,
+    ]
+    assert tokens.placed()[0, 3].tolist() == [0.75, 0.75]
+
+
 @pytest.mark.parametrize(
     "tap",
     [
@@ -26,10 +39,11 @@ def test_half_precision_is_read_in_full():
         {"features": torch.zeros(2, 5, 3), "positions": torch.zeros(2, 5, 3)},
         {"features": torch.zeros(2, 5, 3), "positions": torch.zeros(2, 4, 2)},
         {"features": torch.zeros(2, 3, 4, 4), "weights": torch.zeros(2, 16)},
+        {"features": torch.zeros(2, 3, 4, 4), "positions": torch.zeros(2, 16, 2)},
         torch.zeros(2, 3, 4, 4, 4),
         torch.zeros(3),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(tap):
-    with pytest.raises(ValueError, match=r"fit|neither"):
+    with pytest.raises(ValueError, match=r"fit|no positions"):
         tokens_of(tap)

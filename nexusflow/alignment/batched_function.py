@@ -82,7 +82,8 @@ class BatchedSurrogates(torch.autograd.Function):
                 if z_grad is None and log_det_grad is None:
                     z_grad = _zero_grad(flow_saved, layout)
                 flow_grad, grads = _flow_backward(z_grad, log_det_grad, flow_parameters, flow_saved, layout)
-                h_grad = flow_grad if h_grad is None else h_grad + flow_grad
+                # Without MLPs h' is no output; a compiled graph then hands an empty gradient over, not None.
+                h_grad = flow_grad if h_grad is None or not layout.mlp else h_grad + flow_grad
             assert h_grad is not None
             x_grad, mlp_grads = _mlp_backward(h_grad, parameters, saved[: ctx.mlp_saved], layout.mlp)
             flat_grad_P = torch.cat([grad.reshape(-1) for grad in (*mlp_grads, *grads)])

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 from nexusflow.alignment import MLPAggregator, NexusFlow
 
@@ -181,6 +182,26 @@ def test_other_taps_are_ignored_and_missing_ones_named():
 def test_unknown_choices_are_refused(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be one of"):
         make(**options)
+
+
+def test_aggregators_may_differ_between_tasks():
+    kinds = {"map": "deformable", "track": "mlp", "depth": lambda features, dim: nn.Linear(features, dim)}
+    widths = {"map": 3, "track": 4, "depth": 5}
+    surrogates = NexusFlow(widths, dim=8, depth=2, aggregator=kinds)
+    assert [type(g).__name__ for g in surrogates.aggregators.values()] == [
+        "DeformableAggregator",
+        "MLPAggregator",
+        "Linear",
+    ]
+    output = surrogates(
+        {"map": torch.randn(2, 3, 4, 4), "track": torch.randn(2, 6, 4), "depth": torch.randn(2, 5)}
+    )
+    output.loss.backward()
+    assert all(weight.grad is not None for weight in surrogates.parameters())
+    with pytest.raises(ValueError, match="aggregator names"):
+        NexusFlow(widths, aggregator={"map": "mlp"})
+    with pytest.raises(ValueError, match="one of mlp"):
+        NexusFlow(widths, aggregator=dict.fromkeys(widths, "mpl"))
 
 
 def test_a_single_task_is_refused():

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import grimp
 
+from nexusflow.config.fingerprint_memory import FingerprintMemory
+
 __all__ = [
     "ANALYSIS_MODULES",
     "PAPER_MODULES",
@@ -94,11 +96,16 @@ def _import_graph() -> grimp.ImportGraph:
 
 
 @cache
+def _memory() -> FingerprintMemory:
+    return FingerprintMemory(module_fingerprint, Path(__file__))
+
+
+@cache
 def _module_hash(module: str) -> str:
     # By name alone: asking Python for the module would import its package, and with it torch.
     path = PACKAGE.parent.joinpath(*module.split("."))
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return module_fingerprint(path.read_text(encoding="utf-8"))
+    return _memory()(path.read_bytes())
 
 
 @cache

@@ -4,9 +4,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MPLBACKEND := Agg
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help table2 test lint environment
+.PHONY: help table2 test lint environment environment-mmdet3d
 help: ## show this list
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 table2: environment ## set up, then make Table 2 of the default scale
 	snakemake --cores all results/table2.csv
@@ -25,3 +25,6 @@ lint: environment ## style, types, architecture
 
 environment: ## set up only: a virtual environment in .venv
 	@python3 scripts/bootstrap.py --venv $(VENV)
+
+environment-mmdet3d: ## the same, with mmcv's operators compiled and MMDetection3D; needs a C++ compiler
+	@python3 scripts/bootstrap.py --venv $(VENV) --extra mmdet3d

@@ -39,7 +39,7 @@ def main() -> None:
         "--venv", type=Path, default=ROOT / ".venv", help="folder of the environment (default: .venv)"
     )
     parser.add_argument(
-        "--extra", choices=["mmdet3d"], help="also compile and install the mmdet3d extra (7 minutes)"
+        "--extra", choices=["mmdet3d"], help="also compile and install the extra mmdet3d (minutes)"
     )
     arguments = parser.parse_args()
     if not (3, 11) <= sys.version_info[:2] < (3, 13):

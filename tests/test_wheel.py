@@ -31,6 +31,22 @@ def test_the_lock_holds_what_the_workflow_needs():
     assert set(extras) == EXTRAS
 
 
+def locked_in(name: str) -> dict[str, str]:
+    lines = (ROOT / "requirements" / name).read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines)
+
+
+def test_the_lock_of_mmdet3d_adds_to_the_other_and_names_no_host():
+    core, mmdet3d = locked_in("core.txt"), locked_in("mmdet3d.txt")
+    extra = {name_of(requirement) for requirement in PROJECT["optional-dependencies"]["mmdet3d"]}
+    assert extra <= set(mmdet3d) and not extra & set(core)
+    # Both are installed with setuptools below 81 (see pyproject.toml), which mmcv needs.
+    assert {name: mmdet3d[name] for name in core if name != "setuptools"} == {
+        name: version for name, version in core.items() if name != "setuptools"
+    }
+    assert all(version.replace(".", "").replace("post", "").isalnum() for version in mmdet3d.values())
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")

@@ -84,7 +84,7 @@ def _check_compiled() -> list[Finding]:
         if _has("nuscenes")
         else act("nuScenes devkit", "cannot be imported", _REINSTALL)
     )
-    install = "run `python scripts/bootstrap.py --extra mmdet3d` if you need the compiled operators"
+    install = "run `make environment-mmdet3d` if you need the compiled operators"
     if not _has("mmcv"):
         return [devkit, note("mmcv", "not installed; only the mmdet3d extra uses it", install)]
     if not _has("mmcv._ext"):

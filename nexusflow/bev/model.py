@@ -224,6 +224,7 @@ class BEVModel(nn.Module):
         state: TrackerState | None,
         thresholds: TrackerThresholds | None = None,
         bev_BCHW: Tensor | None = None,
+        with_map: bool = True,
     ) -> tuple[list[FramePrediction], TrackerState]:
         """Predict one frame of several scenes in lock step.
 
@@ -236,6 +237,7 @@ class BEVModel(nn.Module):
             thresholds: life-cycle rules; the config's by default.
             bev_BCHW: the BEV grid of these very frames, kept from the state of an earlier call; it does not
                 depend on thresholds. Encoded from the images by default.
+            with_map: whether the map is wanted; it does not change the tracks.
 
         Returns:
             One prediction per scene, and the state for the next frame.
@@ -256,7 +258,8 @@ class BEVModel(nn.Module):
         if thresholds.association == "detection":
             frame = anchor_tracks(frame, slots, thresholds)
         kept, reported_BS, next_id = update_tracks(frame, slots, next_id, thresholds)
-        maps = self.map(bev_BCHW, 1).logits_FKHW.float().sigmoid()
+        no_maps = bev_BCHW.new_zeros(batch, 0, 0, 0)
+        maps = self.map(bev_BCHW, 1).logits_FKHW.float().sigmoid() if with_map else no_maps
         boxes_BS9 = code_to_boxes(kept.code_BS10)
         scores_BS, labels_BS = kept.probs_BSK.max(-1)
         predictions = [

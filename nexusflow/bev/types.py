@@ -218,7 +218,7 @@ class FramePrediction:
         labels_P: class index.
         scores_P: track score in [0, 1].
         track_ids_P: identity, unique within the stream.
-        map_KHW: map probabilities.
+        map_KHW: map probabilities; empty where none were asked for.
     """
 
     boxes_P9: Tensor

@@ -83,6 +83,7 @@ def stream_scenes(
     scenes: Sequence[SceneEntry],
     thresholds: TrackerThresholds,
     memory: GridMemory | None = None,
+    with_map: bool = True,
 ) -> Iterator[tuple[int, FramePrediction]]:
     """Predict scenes frame by frame, several scenes in lock step.
 
@@ -91,6 +92,7 @@ def stream_scenes(
         scenes: the scenes, of any length.
         thresholds: life cycle of the tracks.
         memory: shared by calls with the same model and scenes, which then encode the images once.
+        with_map: whether the maps are wanted.
 
     Yields:
         Frame index in the cache and its prediction, on the CPU.
@@ -114,6 +116,7 @@ def stream_scenes(
                     state,
                     thresholds,
                     None if memory is None else memory.get(frames),
+                    with_map,
                 )
             if memory is not None:
                 memory.keep(frames, state.bev_BCHW)
@@ -170,7 +173,7 @@ def _score_thresholds(
     timeline, rows = _timeline(job.cache, scenes)
     thresholds = _thresholds(job, birth, keep)
     parts = []
-    for frame, prediction in stream_scenes(job, scenes, thresholds, memory):
+    for frame, prediction in stream_scenes(job, scenes, thresholds, memory, with_map=False):
         boxes_K9 = prediction.boxes_P9.float().cpu().numpy()
         labels_K = prediction.labels_P.cpu().numpy()
         near = _near(boxes_K9, labels_K, job)

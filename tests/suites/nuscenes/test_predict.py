@@ -20,17 +20,27 @@ def job(tiny_cache: NuScenesCache) -> Iterator[PredictionJob]:
     yield PredictionJob(model, tiny_cache, {}, TrackerSearchConfig(), EvaluationConfig(), "32-true")
 
 
-def outcome(job: PredictionJob, birth: float, memory: GridMemory | None) -> list[torch.Tensor]:
+def outcome(
+    job: PredictionJob, birth: float, memory: GridMemory | None, with_map: bool = True
+) -> list[torch.Tensor]:
     thresholds = job.model.config.thresholds.model_copy(update={"birth": birth, "keep": birth})
     tensors = []
-    for frame, prediction in stream_scenes(job, job.cache.scenes[:2], thresholds, memory):
+    for frame, prediction in stream_scenes(job, job.cache.scenes[:2], thresholds, memory, with_map):
         tensors += [torch.tensor(frame), prediction.boxes_P9, prediction.scores_P, prediction.track_ids_P]
-        tensors.append(prediction.map_KHW)
+        if with_map:
+            tensors.append(prediction.map_KHW)
+        else:
+            assert prediction.map_KHW.numel() == 0
     return tensors
 
 
 def equal(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
     return len(first) == len(second) and all(map(torch.equal, first, second))
+
+
+def test_tracks_do_not_need_the_map(job: PredictionJob) -> None:
+    with_maps, without = outcome(job, 0.001, None), outcome(job, 0.001, None, with_map=False)
+    assert equal(without, [x for place, x in enumerate(with_maps) if place % 5 != 4])
 
 
 def count_encoded(job: PredictionJob, monkeypatch: pytest.MonkeyPatch) -> list[int]:

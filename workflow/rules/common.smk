@@ -13,4 +13,6 @@ def asked_for_all():
     # A job that a cluster runs names itself; what it waited for is there by then.
     if asked is None or asked.target_jobs:
         return False
-    return not asked.targets or bool({"all", "stage_paper", "stage_paper_of_scale"} & set(asked.targets))
+    return not asked.targets or bool(
+        {"all", "stage_paper", "stage_paper_of_scale"} & set(asked.targets)
+    )

@@ -14,8 +14,8 @@ from torch.autograd.function import once_differentiable
 
 __all__ = ["BatchedSurrogates", "Layout"]
 
-_threshold_backward = torch.ops.aten.threshold_backward
-_tanh_backward = torch.ops.aten.tanh_backward
+_threshold_backward = torch.ops.aten.threshold_backward.grad_input
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
 
 
@@ -74,19 +74,21 @@ class BatchedSurrogates(torch.autograd.Function):
         if h_grad is None and z_grad is None and log_det_grad is None:
             return None, None, None, None
         saved, parameters, layout = list(ctx.saved_tensors), ctx.parameters, ctx.layout
-        grads: list[Tensor] = []
+        flat_grad_P = parameters[0].new_empty(sum(layout.sizes))
+        grads = layout.split(flat_grad_P)
+        flow = len(parameters) - 4 * layout.depth
         with torch.autocast(parameters[0].device.type, enabled=False):
             if layout.depth:
-                flow_parameters = parameters[len(parameters) - 4 * layout.depth :]
                 flow_saved = saved[ctx.mlp_saved :]
                 if z_grad is None and log_det_grad is None:
                     z_grad = _zero_grad(flow_saved, layout)
-                flow_grad, grads = _flow_backward(z_grad, log_det_grad, flow_parameters, flow_saved, layout)
+                flow_grad = _flow_backward(
+                    z_grad, log_det_grad, parameters[flow:], flow_saved, layout, grads[flow:]
+                )
                 # Without MLPs h' is no output; a compiled graph then hands an empty gradient over, not None.
                 h_grad = flow_grad if h_grad is None or not layout.mlp else h_grad + flow_grad
             assert h_grad is not None
-            x_grad, mlp_grads = _mlp_backward(h_grad, parameters, saved[: ctx.mlp_saved], layout.mlp)
-            flat_grad_P = torch.cat([grad.reshape(-1) for grad in (*mlp_grads, *grads)])
+            x_grad = _mlp_backward(h_grad, parameters, saved[: ctx.mlp_saved], layout.mlp, grads)
         return x_grad, flat_grad_P, None, None
 
 
@@ -114,27 +116,38 @@ def _mlp(
 
 
 def _mlp_backward(
-    grad: Tensor, parameters: list[Tensor], saved: list[Tensor], kinds: tuple[str | float, ...]
-) -> tuple[Tensor, list[Tensor]]:
-    """Gradients of the input, and of the parameters in their order."""
-    grads: list[Tensor] = []
+    grad: Tensor,
+    parameters: list[Tensor],
+    saved: list[Tensor],
+    kinds: tuple[str | float, ...],
+    grads: list[Tensor],
+) -> Tensor:
+    """Gradient of the input; those of the parameters are written to `grads`."""
     place = 2 * sum(kind != "relu" for kind in kinds)
     for kind in reversed(kinds):
         if kind == "relu":
-            grad = _threshold_backward(grad, saved.pop(), 0)
+            # Only a linear layer comes before, whose output gradient is this very tensor.
+            grad = _threshold_backward(grad, saved.pop(), 0, grad_input=torch.empty_like(grad))
             continue
         place -= 2
         weight = parameters[place]
         if kind == "linear":
-            grads = [grad.mT @ saved.pop(), grad.sum(1), *grads]
-            grad = grad @ weight
+            _linear_backward(grad, saved.pop(), grads[place : place + 2])
+            grad = torch.bmm(grad, weight)
         else:
             rstd, mean, normed, x = (saved.pop() for _ in range(4))
-            grads = [(grad * normed).sum(1), grad.sum(1), *grads]
+            torch.sum(grad * normed, 1, keepdim=True, out=grads[place])
+            torch.sum(grad, 1, keepdim=True, out=grads[place + 1])
             grad = _layer_norm_backward(
                 grad * weight, x, x.shape[-1:], mean, rstd, None, None, (True, False, False)
             )[0]
-    return grad, grads
+    return grad
+
+
+def _linear_backward(grad: Tensor, inputs: Tensor, grads: list[Tensor]) -> None:
+    """Writes the gradients of weight and bias."""
+    torch.bmm(grad.mT, inputs, out=grads[0])
+    torch.sum(grad, 1, keepdim=True, out=grads[1])
 
 
 def _flow(x_NBD: Tensor, parameters: list[Tensor], layout: Layout) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -142,10 +155,14 @@ def _flow(x_NBD: Tensor, parameters: list[Tensor], layout: Layout) -> tuple[Tens
     first, second = x_NBD.split(layout.halves, dim=-1)
     kept, changed = (first, second) if layout.depth % 2 else (second, first)
     saved: list[Tensor] = []
+    outputs: dict[int, Tensor] = {}  # by width; used anew by every layer, as fresh memory is slow
     for index in range(layout.depth):
         w1, b1, w2, b2 = parameters[4 * index : 4 * index + 4]
         active_NBH = torch.baddbmm(b1, kept, w1.mT).relu_()
-        u_NBC, t_NBC = torch.baddbmm(b2, active_NBH, w2.mT).chunk(2, dim=-1)
+        outputs[len(b2[0, 0])] = output_NBO = torch.baddbmm(
+            b2, active_NBH, w2.mT, out=outputs.get(len(b2[0, 0]))
+        )
+        u_NBC, t_NBC = output_NBO.chunk(2, dim=-1)
         slope_NBC = u_NBC.tanh() if layout.clamp == 1 else (u_NBC / layout.clamp).tanh_()
         scale_NBC = slope_NBC.exp() if layout.clamp == 1 else (layout.clamp * slope_NBC).exp_()
         saved += [kept, changed, active_NBH, slope_NBC, scale_NBC]
@@ -164,31 +181,36 @@ def _flow_backward(
     parameters: list[Tensor],
     saved: list[Tensor],
     layout: Layout,
-) -> tuple[Tensor, list[Tensor]]:
-    """Gradients of the flows' input, and of their parameters in their order."""
+    grads: list[Tensor],
+) -> Tensor:
+    """Gradient of the flows' input; those of their parameters are written to `grads`."""
     z_grad = _zero_grad(saved, layout) if z_grad is None else z_grad
     # After the last layer roles have changed: what it changed is the second half.
     kept_grad, changed_grad = z_grad.split(layout.halves, dim=-1)
-    grads: list[Tensor] = []
+    output_grads: dict[int, Tensor] = {}
+    hidden_grad: Tensor | None = None
     for index in reversed(range(layout.depth)):
         kept, changed, active_NBH, slope_NBC, scale_NBC = saved[5 * index : 5 * index + 5]
         w1, _, w2, _ = parameters[4 * index : 4 * index + 4]
-        before_shift = changed_grad * scale_NBC
-        s_grad = before_shift * changed
+        last = index == layout.depth - 1  # its gradients are not ours to overwrite
+        output_grad = output_grads.get(w2.shape[1])
+        if output_grad is None:
+            output_grad = output_grads[w2.shape[1]] = w2.new_empty(*kept.shape[:-1], w2.shape[1])
+        u_grad, t_grad = output_grad.chunk(2, dim=-1)
+        t_grad.copy_(changed_grad)
+        before_shift = torch.mul(changed_grad, scale_NBC, out=None if last else changed_grad)
+        torch.mul(before_shift, changed, out=u_grad)
         if log_det_grad is not None:
-            s_grad = s_grad + log_det_grad[..., None]
+            u_grad += log_det_grad[..., None]
         # The derivative of clamp * tanh(u / clamp) is 1 - slope²; the clamp cancels.
-        output_grad = torch.cat((_tanh_backward(s_grad, slope_NBC), changed_grad), dim=-1)
-        hidden_grad = _threshold_backward(output_grad @ w2, active_NBH, 0)
-        grads = [
-            hidden_grad.mT @ kept,
-            hidden_grad.sum(1),
-            output_grad.mT @ active_NBH,
-            output_grad.sum(1),
-            *grads,
-        ]
-        kept_grad, changed_grad = before_shift, torch.baddbmm(kept_grad, hidden_grad, w1)
-    return torch.cat(_in_order(changed_grad, kept_grad, layout.depth), dim=-1), grads
+        _tanh_backward(u_grad, slope_NBC, grad_input=u_grad)
+        _linear_backward(output_grad, active_NBH, grads[4 * index + 2 : 4 * index + 4])
+        hidden_grad = torch.bmm(output_grad, w2, out=hidden_grad)
+        _threshold_backward(hidden_grad, active_NBH, 0, grad_input=hidden_grad)
+        _linear_backward(hidden_grad, kept, grads[4 * index : 4 * index + 2])
+        changed_grad = torch.baddbmm(kept_grad, hidden_grad, w1, out=None if last else kept_grad)
+        kept_grad = before_shift
+    return torch.cat(_in_order(changed_grad, kept_grad, layout.depth), dim=-1)
 
 
 def _in_order(kept: Tensor, changed: Tensor, depth: int) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nexusflow.alignment.aggregators import MLPAggregator
 from nexusflow.alignment.batched_function import BatchedSurrogates, Layout
+from nexusflow.alignment.batched_values import invert_flows, surrogate_values
 from nexusflow.alignment.coupling import AffineCoupling, CouplingStack
 
 __all__ = ["BatchPlan"]
@@ -51,7 +52,7 @@ class BatchPlan:
         pieces = list(_pieces(self.mlps + self.couplings))
         self.parameters = [parameter for piece in pieces for parameter in piece]
         self.packed: nn.Parameter | None = None
-        self._packed_parts: list[Tensor] = []
+        self._parts: list[Tensor] = []  # of the packed parameters
         self.layout = Layout(
             sizes=tuple(len(piece) * piece[0].numel() for piece in pieces),
             # Biases get a dimension for the batch.
@@ -88,11 +89,11 @@ class BatchPlan:
         Returns:
             The tensor (P,), which is to be trained in their place: they get no gradients of their own.
         """
-        self.packed = nn.Parameter(self._joined().detach().clone())
-        self._packed_parts = self.layout.split(self.packed.detach())
-        start = 0
+        flat_P, start = self._joined(), 0
+        self._parts = self.layout.split(flat_P)
+        self.packed = nn.Parameter(flat_P)
         for parameter in self.parameters:
-            parameter.data = self.packed.data[start : start + parameter.numel()].view_as(parameter)
+            parameter.data = flat_P[start : start + parameter.numel()].view_as(parameter)
             start += parameter.numel()
         return self.packed
 
@@ -107,14 +108,34 @@ class BatchPlan:
         Returns:
             h' (N, B, D), z (N, B, D) and log-determinants (N, B); without `couplings` z is h'.
         """
-        flat_P = self._joined() if self.packed is None else self.packed
-        parts = self.layout.split(flat_P.detach()) if self.packed is None else self._packed_parts
-        h_NBD, z_NBD, log_det_NB = BatchedSurrogates.apply(x_NBF, flat_P, parts, self.layout)
+        parts = self._side_by_side()
+        if torch.is_grad_enabled():
+            trained = self.parameters if self.packed is None else [self.packed]
+            h_NBD, z_NBD, log_det_NB = BatchedSurrogates.apply(x_NBF, parts, self.layout, *trained)
+        else:
+            h_NBD, z_NBD, log_det_NB = surrogate_values(x_NBF, parts, self.layout)
         h_NBD = h_NBD if self.mlps else x_NBF
         if self.couplings:
             return h_NBD, z_NBD, log_det_NB
         return h_NBD, h_NBD, h_NBD.new_zeros(h_NBD.shape[:-1])
 
+    def invert(self, z_NBD: Tensor) -> Tensor:
+        """Inverts the flows of all tasks, without gradient; there must be `couplings`.
+
+        Args:
+            z_NBD: outputs of the flows, in full precision.
+
+        Returns:
+            h' (N, B, D).
+        """
+        return invert_flows(z_NBD, self._side_by_side()[-4 * self.layout.depth :], self.layout)
+
+    def _side_by_side(self) -> list[Tensor]:
+        """The parameters of all tasks together, layer by layer, without gradient."""
+        # Not kept, unless they are packed: whoever trains the parameters may put them anywhere meanwhile.
+        return self.layout.split(self._joined()) if self.packed is None else self._parts
+
+    @torch.no_grad()
     def _joined(self) -> Tensor:
         return torch.cat([parameter.reshape(-1) for parameter in self.parameters])
 
@@ -123,12 +144,6 @@ def _kind(module: nn.Module) -> str | float:
     if isinstance(module, nn.LayerNorm):
         return module.eps
     return "relu" if isinstance(module, nn.ReLU) else "linear"
-
-
-def _stacked_shape(piece: tuple[nn.Parameter, ...]) -> tuple[int, ...]:
-    """Tasks first; a bias gets a dimension for the batch."""
-    shape = piece[0].shape
-    return (len(piece), 1, *shape) if len(shape) == 1 else (len(piece), *shape)
 
 
 def _clamp(flow: nn.Module) -> float:

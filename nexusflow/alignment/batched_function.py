@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["BatchedSurrogates", "Layout"]
+from nexusflow.alignment.bounded import bounded
+
+__all__ = ["BatchedSurrogates", "Layout", "apply_mlps"]
 
 _threshold_backward = torch.ops.aten.threshold_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
@@ -47,21 +49,23 @@ class Layout(NamedTuple):
 class BatchedSurrogates(torch.autograd.Function):
     """h', z and log-determinants of all tasks; the first is empty without MLPs, the others without flows.
 
-    The parameters come twice: as the tensor that gets the gradient, and as its parts, without gradient.
+    The parameters come twice: side by side, without gradient, and as tensors that get the gradients, either
+    one tensor of them all or all parameters in their order.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x_NBF: Tensor, flat_P: Tensor, parameters: list[Tensor], layout: Layout
+        ctx: Any, x_NBF: Tensor, parameters: list[Tensor], layout: Layout, *trained: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         flow_parameters = parameters[len(parameters) - 4 * layout.depth :]
-        h_NBD, saved = _mlp(x_NBF, parameters, layout.mlp)
+        h_NBD, saved = apply_mlps(x_NBF, parameters, layout.mlp)
         ctx.mlp_saved = len(saved)
         z_NBD, log_det_NB = x_NBF.new_empty(0), x_NBF.new_empty(0)
         if layout.depth:
             z_NBD, log_det_NB, flow_saved = _flow(h_NBD, flow_parameters, layout)
             saved += flow_saved
-        ctx.save_for_backward(*saved)
+        # The trained ones are saved for autograd to notice an update between forward and backward.
+        ctx.save_for_backward(*trained, *saved)
         ctx.parameters, ctx.layout = parameters, layout
         ctx.set_materialize_grads(False)
         return h_NBD if layout.mlp else x_NBF.new_empty(0), z_NBD, log_det_NB
@@ -70,10 +74,12 @@ class BatchedSurrogates(torch.autograd.Function):
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(
         ctx: Any, h_grad: Tensor | None, z_grad: Tensor | None, log_det_grad: Tensor | None
-    ) -> tuple[Tensor | None, Tensor | None, None, None]:
+    ) -> tuple[Tensor | None, ...]:
+        parameters, layout = ctx.parameters, ctx.layout
+        count = len(ctx.needs_input_grad) - 3
         if h_grad is None and z_grad is None and log_det_grad is None:
-            return None, None, None, None
-        saved, parameters, layout = list(ctx.saved_tensors), ctx.parameters, ctx.layout
+            return (None,) * (3 + count)
+        trained, saved = ctx.saved_tensors[:count], list(ctx.saved_tensors[count:])
         flat_grad_P = parameters[0].new_empty(sum(layout.sizes))
         grads = layout.split(flat_grad_P)
         flow = len(parameters) - 4 * layout.depth
@@ -89,13 +95,26 @@ class BatchedSurrogates(torch.autograd.Function):
                 h_grad = flow_grad if h_grad is None or not layout.mlp else h_grad + flow_grad
             assert h_grad is not None
             x_grad = _mlp_backward(h_grad, parameters, saved[: ctx.mlp_saved], layout.mlp, grads)
-        return x_grad, flat_grad_P, None, None
+        if count == 1:
+            return x_grad, None, None, flat_grad_P
+        single = flat_grad_P.split([parameter.numel() for parameter in trained])
+        return x_grad, None, None, *(g.view_as(p) for g, p in zip(single, trained, strict=True))
 
 
-def _mlp(
+def apply_mlps(
     x_NBF: Tensor, parameters: list[Tensor], kinds: tuple[str | float, ...]
 ) -> tuple[Tensor, list[Tensor]]:
-    """Outputs, and what the backward pass needs: a linear layer's input, a ReLU's output, a norm's all."""
+    """Applies the MLPs of all tasks.
+
+    Args:
+        x_NBF: their inputs.
+        parameters: theirs come first, weight before bias.
+        kinds: what their layers are, see `Layout`.
+
+    Returns:
+        Outputs (N, B, D), and what the backward pass needs: a linear layer's input, a ReLU's output, all of
+        a norm.
+    """
     saved: list[Tensor] = []
     place = 0
     for kind in kinds:
@@ -146,6 +165,10 @@ def _mlp_backward(
 
 def _linear_backward(grad: Tensor, inputs: Tensor, grads: list[Tensor]) -> None:
     """Writes the gradients of weight and bias."""
+    if grad.shape[1] == 1:  # a product of single numbers, for which the matrix product is slow
+        torch.mul(grad.mT, inputs, out=grads[0])
+        grads[1].copy_(grad)
+        return
     torch.bmm(grad.mT, inputs, out=grads[0])
     torch.sum(grad, 1, keepdim=True, out=grads[1])
 
@@ -163,7 +186,7 @@ def _flow(x_NBD: Tensor, parameters: list[Tensor], layout: Layout) -> tuple[Tens
             b2, active_NBH, w2.mT, out=outputs.get(len(b2[0, 0]))
         )
         u_NBC, t_NBC = output_NBO.chunk(2, dim=-1)
-        slope_NBC = u_NBC.tanh() if layout.clamp == 1 else (u_NBC / layout.clamp).tanh_()
+        slope_NBC = bounded(u_NBC if layout.clamp == 1 else u_NBC / layout.clamp)
         scale_NBC = slope_NBC.exp() if layout.clamp == 1 else (layout.clamp * slope_NBC).exp_()
         saved += [kept, changed, active_NBH, slope_NBC, scale_NBC]
         kept, changed = torch.addcmul(t_NBC, changed, scale_NBC), kept

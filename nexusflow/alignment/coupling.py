@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from nexusflow.alignment.bounded import bounded
 from nexusflow.alignment.lipschitz import forward_stretch, inverse_stretch, network_bounds
 
 __all__ = ["AffineCoupling", "CouplingStack"]
@@ -109,7 +110,10 @@ class AffineCoupling(nn.Module):
         if self.additive:
             return torch.zeros_like(outputs[0]), outputs[0]
         u_BC, t_BC = outputs if len(outputs) == 2 else outputs[0].chunk(2, dim=-1)
-        return self.clamp * (u_BC / self.clamp).tanh(), t_BC
+        squash = torch.tanh if torch.is_grad_enabled() else bounded
+        if self.clamp == 1:
+            return squash(u_BC), t_BC
+        return self.clamp * squash(u_BC / self.clamp), t_BC
 
 
 class CouplingStack(nn.Module):

@@ -182,6 +182,25 @@ class NexusFlow(nn.Module):
         output = self._align(taps, present)
         return replace(output, loss=output.loss + zero)
 
+    @torch.no_grad()
+    def invert(self, latents: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Inverts the flows, without gradient.
+
+        Args:
+            latents: z of every task, shape (B, D); the ``full`` output.
+
+        Returns:
+            h' of every task, shape (B, D), in full precision.
+        """
+        given = [latents[task] for task in self.tasks]
+        plan = self._plan() if self.batched else None
+        if plan is None or not plan.couplings or len({z_BD.shape for z_BD in given}) > 1:
+            return {task: self.flows[task].inverse(z) for task, z in zip(self.tasks, given, strict=True)}  # type: ignore[operator]
+        z_NBD = torch.stack(given)
+        precise = z_NBD.to(torch.promote_types(z_NBD.dtype, torch.float32))
+        with torch.autocast(z_NBD.device.type, enabled=False):
+            return dict(zip(self.tasks, plan.invert(precise).unbind(), strict=True))
+
     def _align(self, taps: Mapping[str, Tap], tasks: Sequence[str]) -> AlignmentOutput:
         device = features_of(taps[tasks[0]]).device
         # Aligned embeddings differ by little: half precision would round the loss away.

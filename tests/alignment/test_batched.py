@@ -65,7 +65,7 @@ def test_the_gradient_is_that_of_finite_differences(layers: int, depth: int) -> 
 
     def with_parameters(x_NBF: Tensor, flat_P: Tensor) -> tuple[Tensor, ...]:
         plan.packed = flat_P  # type: ignore[assignment]
-        plan._packed_parts = plan.layout.split(flat_P.detach())
+        plan._parts = plan.layout.split(flat_P.detach())
         return plan.apply(x_NBF)
 
     assert torch.autograd.gradcheck(with_parameters, (x_NBF, flat))

@@ -18,6 +18,7 @@ from nexusflow.alignment.aggregators import MLPAggregator
 from nexusflow.alignment.batched_function import BatchedSurrogates, Layout
 from nexusflow.alignment.batched_values import invert_flows, surrogate_values
 from nexusflow.alignment.coupling import AffineCoupling, CouplingStack
+from nexusflow.alignment.spare import SpareMemory
 
 __all__ = ["BatchPlan"]
 
@@ -53,6 +54,7 @@ class BatchPlan:
         self.parameters = [parameter for piece in pieces for parameter in piece]
         self.packed: nn.Parameter | None = None
         self._parts: list[Tensor] = []  # of the packed parameters
+        self._spare = SpareMemory()
         self.layout = Layout(
             sizes=tuple(len(piece) * piece[0].numel() for piece in pieces),
             # Biases get a dimension for the batch.
@@ -111,7 +113,9 @@ class BatchPlan:
         parts = self._side_by_side()
         if torch.is_grad_enabled():
             trained = self.parameters if self.packed is None else [self.packed]
-            h_NBD, z_NBD, log_det_NB = BatchedSurrogates.apply(x_NBF, parts, self.layout, *trained)
+            h_NBD, z_NBD, log_det_NB = BatchedSurrogates.apply(
+                x_NBF, parts, self.layout, self._spare, *trained
+            )
         else:
             h_NBD, z_NBD, log_det_NB = surrogate_values(x_NBF, parts, self.layout)
         h_NBD = h_NBD if self.mlps else x_NBF

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nexusflow.alignment.bounded import bounded
+from nexusflow.alignment.spare import SpareMemory
 
 __all__ = ["BatchedSurrogates", "Layout", "apply_mlps"]
 
@@ -55,7 +56,12 @@ class BatchedSurrogates(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x_NBF: Tensor, parameters: list[Tensor], layout: Layout, *trained: Tensor
+        ctx: Any,
+        x_NBF: Tensor,
+        parameters: list[Tensor],
+        layout: Layout,
+        spare: SpareMemory,
+        *trained: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         flow_parameters = parameters[len(parameters) - 4 * layout.depth :]
         h_NBD, saved = apply_mlps(x_NBF, parameters, layout.mlp)
@@ -66,7 +72,7 @@ class BatchedSurrogates(torch.autograd.Function):
             saved += flow_saved
         # The trained ones are saved for autograd to notice an update between forward and backward.
         ctx.save_for_backward(*trained, *saved)
-        ctx.parameters, ctx.layout = parameters, layout
+        ctx.parameters, ctx.layout, ctx.spare = parameters, layout, spare
         ctx.set_materialize_grads(False)
         return h_NBD if layout.mlp else x_NBF.new_empty(0), z_NBD, log_det_NB
 
@@ -76,11 +82,11 @@ class BatchedSurrogates(torch.autograd.Function):
         ctx: Any, h_grad: Tensor | None, z_grad: Tensor | None, log_det_grad: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         parameters, layout = ctx.parameters, ctx.layout
-        count = len(ctx.needs_input_grad) - 3
+        count = len(ctx.needs_input_grad) - 4
         if h_grad is None and z_grad is None and log_det_grad is None:
-            return (None,) * (3 + count)
+            return (None,) * (4 + count)
         trained, saved = ctx.saved_tensors[:count], list(ctx.saved_tensors[count:])
-        flat_grad_P = parameters[0].new_empty(sum(layout.sizes))
+        flat_grad_P = ctx.spare.take(parameters[0], sum(layout.sizes))
         grads = layout.split(flat_grad_P)
         flow = len(parameters) - 4 * layout.depth
         with torch.autocast(parameters[0].device.type, enabled=False):
@@ -96,9 +102,9 @@ class BatchedSurrogates(torch.autograd.Function):
             assert h_grad is not None
             x_grad = _mlp_backward(h_grad, parameters, saved[: ctx.mlp_saved], layout.mlp, grads)
         if count == 1:
-            return x_grad, None, None, flat_grad_P
+            return x_grad, None, None, None, flat_grad_P
         single = flat_grad_P.split([parameter.numel() for parameter in trained])
-        return x_grad, None, None, *(g.view_as(p) for g, p in zip(single, trained, strict=True))
+        return x_grad, None, None, None, *(g.view_as(p) for g, p in zip(single, trained, strict=True))
 
 
 def apply_mlps(
@@ -222,9 +228,10 @@ def _flow_backward(
         u_grad, t_grad = output_grad.chunk(2, dim=-1)
         t_grad.copy_(changed_grad)
         before_shift = torch.mul(changed_grad, scale_NBC, out=None if last else changed_grad)
-        torch.mul(before_shift, changed, out=u_grad)
-        if log_det_grad is not None:
-            u_grad += log_det_grad[..., None]
+        if log_det_grad is None:
+            torch.mul(before_shift, changed, out=u_grad)
+        else:
+            torch.addcmul(log_det_grad[..., None], before_shift, changed, out=u_grad)
         # The derivative of clamp * tanh(u / clamp) is 1 - slope²; the clamp cancels.
         _tanh_backward(u_grad, slope_NBC, grad_input=u_grad)
         _linear_backward(output_grad, active_NBH, grads[4 * index + 2 : 4 * index + 4])

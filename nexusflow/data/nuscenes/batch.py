@@ -37,6 +37,8 @@ class ClipBatch:
         frames_BT: int64, indices into the cache.
         part: which clips of the step's batch these are; None for all.
         least_boxes: G at least, so that parts of a batch are padded like the whole of it.
+        map_instances_BTKHW: int16, number of the instance of a map class in a cell, 0 = none; None if the
+            cache holds none.
     """
 
     images_BTNCHW: Tensor
@@ -51,6 +53,7 @@ class ClipBatch:
     frames_BT: Tensor
     part: BatchPart | None = None
     least_boxes: int = 1
+    map_instances_BTKHW: Tensor | None = None
 
     def hide_labels(self) -> ClipBatch:
         """Replace the labels that may not be used by padding, so that no later code can peek.
@@ -61,12 +64,14 @@ class ClipBatch:
             A batch whose hidden boxes and maps are zero and whose hidden ids are -1; the rest is shared.
         """
         track_B, map_B = self.visible["track"], self.visible["map"]
+        pieces, shown = self.map_instances_BTKHW, map_B[:, None, None, None, None]
         return replace(
             self,
             boxes_BTG9=self.boxes_BTG9 * track_B[:, None, None, None],
             labels_BTG=self.labels_BTG.masked_fill(~track_B[:, None, None], -1),
             instances_BTG=self.instances_BTG.masked_fill(~track_B[:, None, None], -1),
-            map_BTKHW=self.map_BTKHW * map_B[:, None, None, None, None],
+            map_BTKHW=self.map_BTKHW * shown,
+            map_instances_BTKHW=None if pieces is None else pieces * shown,
         )
 
 
@@ -104,6 +109,7 @@ def collate_clips(
     boxes_BTG9[filled_BTG] = cache.boxes_M9[rows_R]
     labels_BTG[filled_BTG] = cache.labels_M[rows_R]
     instances_BTG[filled_BTG] = cache.instances_M[rows_R]
+    pieces = cache.map_instances_FKHW
     return ClipBatch(
         images_BTNCHW=torch.from_numpy(np.asarray(cache.images_FNCHW[frames_BT])),
         ego2img_BTN44=torch.from_numpy(cache.ego2img_FN44[frames_BT]),
@@ -117,4 +123,5 @@ def collate_clips(
         frames_BT=torch.from_numpy(frames_BT),
         part=part,
         least_boxes=least_boxes,
+        map_instances_BTKHW=None if pieces is None else torch.from_numpy(np.asarray(pieces[frames_BT])),
     )

@@ -32,6 +32,7 @@ __all__ = [
     "FRAMES_FILE",
     "IMAGES_FILE",
     "INDEX_FILE",
+    "INSTANCES_FILE",
     "MAP_FILE",
     "WORK_FOLDER",
     "build_cache",
@@ -39,6 +40,7 @@ __all__ = [
 
 CACHE_FORMAT = 1
 IMAGES_FILE, MAP_FILE, FRAMES_FILE, INDEX_FILE = "images.npy", "map.npy", "frames.npz", "index.json"
+INSTANCES_FILE = "instances.npy"  # only where it is asked for
 # What a build that was killed leaves for the next attempt.
 WORK_FOLDER = ".work"
 
@@ -50,8 +52,11 @@ def build_cache(
     version: str = "v1.0-trainval",
     splits: Sequence[str] = ("train", "val"),
     workers: int = 1,
+    instances: bool = False,
 ) -> None:
     """Read a nuScenes-format root into four files: images.npy, map.npy, frames.npz and index.json.
+
+    With `instances` a fifth one, instances.npy, numbers the pieces of every map class.
 
     The bytes depend on the data and the configuration only, not on the number of workers. Files appear under
     their names when all of them are complete, the index last. A build that was killed goes on with the scenes
@@ -64,6 +69,7 @@ def build_cache(
         version: name of the folder of tables.
         splits: splits to read, in this order.
         workers: most processes for images and map targets; small data sets are painted in this one.
+        instances: whether the model learns instances of map classes.
 
     Raises:
         UserError: if anything in the data set is missing or broken; no file of an older cache is harmed then.
@@ -86,15 +92,19 @@ def build_cache(
     ]
     tokens = [sample["token"] for sample in samples]
     index = _index(config, data_root, version, splits, scenes, tokens, arrays)
+    if instances:
+        index["instances"] = True
     del nusc
     work = cache_dir / WORK_FOLDER
-    plan = PaintPlan(config, work / IMAGES_FILE, work / MAP_FILE, layers)
+    pieces = work / INSTANCES_FILE if instances else None
+    plan = PaintPlan(config, work / IMAGES_FILE, work / MAP_FILE, layers, pieces)
     paint(plan, jobs, work, sha256_json(index), workers)
     with atomic_path(cache_dir / FRAMES_FILE) as frames:
         np.savez(frames, **arrays)
         (cache_dir / INDEX_FILE).unlink(missing_ok=True)  # no old index beside new arrays
-        plan.images.replace(cache_dir / IMAGES_FILE)
-        plan.maps.replace(cache_dir / MAP_FILE)
+        (cache_dir / INSTANCES_FILE).unlink(missing_ok=True)
+        for path in plan.files:
+            path.replace(cache_dir / path.name)
     write_json(cache_dir / INDEX_FILE, index)
     shutil.rmtree(work, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""The cache of decoded key frames: four files that open in milliseconds.
+"""The cache of decoded key frames: four or five files that open in milliseconds.
 
 Shape letters: F frames, N cameras, C colours (RGB), H and W rows and columns, K map classes, M boxes of all
 frames, 44 a homogeneous matrix, 9 the box vector (x, y, z, l, w, h, yaw, vx, vy).
@@ -21,6 +21,7 @@ from nexusflow.data.nuscenes.build import (
     FRAMES_FILE,
     IMAGES_FILE,
     INDEX_FILE,
+    INSTANCES_FILE,
     MAP_FILE,
     build_cache,
 )
@@ -55,6 +56,8 @@ class NuScenesCache:
         labels_M: int64, 0..6.
         instances_M: int64, index into the instance table.
         offsets_F1: int64; frame f owns rows offsets[f]:offsets[f + 1] of the boxes.
+        map_instances_FKHW: mapped int16, number of the instance of a map class in a cell, 0 = none; None if
+            the cache was built without.
     """
 
     config: NuScenesReaderConfig
@@ -71,6 +74,7 @@ class NuScenesCache:
     labels_M: np.ndarray
     instances_M: np.ndarray
     offsets_F1: np.ndarray
+    map_instances_FKHW: np.ndarray | None = None
 
     @classmethod
     def open(cls, cache_dir: Path) -> NuScenesCache:
@@ -103,9 +107,11 @@ class NuScenesCache:
         images_FNCHW = _load_mapped(
             cache_dir / IMAGES_FILE, (count, len(CAMERAS), 3, config.image_height, config.image_width)
         )
-        map_FKHW = _load_mapped(
-            cache_dir / MAP_FILE, (count, len(MAP_CLASSES), config.map_cells, config.map_cells)
-        )
+        canvas = (count, len(MAP_CLASSES), config.map_cells, config.map_cells)
+        map_FKHW = _load_mapped(cache_dir / MAP_FILE, canvas)
+        pieces = None
+        if index.get("instances", False):
+            pieces = _load_mapped(cache_dir / INSTANCES_FILE, canvas, np.int16)
         if any(len(arrays[name]) != count for name in _ARRAYS[:3]) or len(arrays["offsets_F1"]) != count + 1:
             raise UserError(f"{cache_dir / FRAMES_FILE} does not fit {INDEX_FILE}; build the cache again.")
         return cls(
@@ -114,6 +120,7 @@ class NuScenesCache:
             sample_tokens=tokens,
             images_FNCHW=images_FNCHW,
             map_FKHW=map_FKHW,
+            map_instances_FKHW=pieces,
             **header,
             **arrays,
         )
@@ -150,13 +157,13 @@ def _load_arrays(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is missing or broken ({error}); build the cache again.") from error
 
 
-def _load_mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _load_mapped(path: Path, shape: tuple[int, ...], kind: type = np.uint8) -> np.ndarray:
     """Map a file of pixels and check its shape."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path} is missing or broken ({error}); build the cache again.") from error
-    if array.shape != shape or array.dtype != np.uint8:
+    if array.shape != shape or array.dtype != kind:
         raise UserError(
             f"{path} has shape {array.shape}, but {INDEX_FILE} says {shape}; build the cache again."
         )

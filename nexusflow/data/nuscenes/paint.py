@@ -1,4 +1,4 @@
-"""Images and map targets, scene by scene, into two mapped files; a killed build goes on where it was.
+"""Images and map targets, scene by scene, into mapped files; a killed build goes on where it was.
 
 Shape letters: F frames, N cameras, C colours, H and W rows and columns, K map classes, 44 a matrix.
 """
@@ -64,21 +64,27 @@ class PaintPlan:
         images: mapped file of images.
         maps: mapped file of map targets.
         layers: location → its vector map.
+        instances: mapped file of the map's instances, if they are wanted.
     """
 
     config: NuScenesReaderConfig
     images: Path
     maps: Path
     layers: dict[str, LocationMap]
+    instances: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The mapped files."""
+        return [self.images, self.maps, *([self.instances] if self.instances else [])]
 
 
 class _Painter:
-    """Writes scenes into the two mapped files."""
+    """Writes scenes into the mapped files."""
 
     def __init__(self, plan: PaintPlan) -> None:
         self.config, self.layers = plan.config, plan.layers
-        self.images_FNCHW = np.load(plan.images, mmap_mode="r+")
-        self.map_FKHW = np.load(plan.maps, mmap_mode="r+")
+        self.arrays = [np.load(path, mmap_mode="r+") for path in plan.files]
         self.rasterisers: dict[str, MapRasteriser] = {}
 
     def paint(self, job: PaintJob) -> tuple[int, int]:
@@ -87,12 +93,18 @@ class _Painter:
             self.rasterisers[job.location] = MapRasteriser(self.layers[job.location], self.config)
         rasteriser = self.rasterisers[job.location]
         for step, (pose_44, files) in enumerate(zip(job.poses_F44, job.images, strict=True)):
-            self.images_FNCHW[job.first_frame + step] = read_images(files, self.config)
-            self.map_FKHW[job.first_frame + step] = rasteriser.draw(pose_44)
+            frame = job.first_frame + step
+            images_FNCHW, map_FKHW, *further = self.arrays
+            images_FNCHW[frame] = read_images(files, self.config)
+            if further:
+                further[0][frame] = rasteriser.draw_instances(pose_44)
+                map_FKHW[frame] = further[0][frame] > 0
+            else:
+                map_FKHW[frame] = rasteriser.draw(pose_44)
         # On disk before the journal says so.
-        self.images_FNCHW.flush()  # type: ignore[attr-defined]
-        self.map_FKHW.flush()  # type: ignore[attr-defined]
-        return job.first_frame, _sum(self.images_FNCHW, self.map_FKHW, job)
+        for array in self.arrays:
+            array.flush()
+        return job.first_frame, _sum(self.arrays, job)
 
 
 _painter: _Painter | None = None  # of a worker process
@@ -113,14 +125,17 @@ def _work(job: PaintJob) -> tuple[int, int]:
     return _painter.paint(job)
 
 
-def _sum(images_FNCHW: np.ndarray, map_FKHW: np.ndarray, job: PaintJob) -> int:
+def _sum(arrays: list[np.ndarray], job: PaintJob) -> int:
     """Check sum of a scene's pixels."""
-    return zlib.crc32(map_FKHW[job.frames].data, zlib.crc32(images_FNCHW[job.frames].data))
+    total = 0
+    for array in arrays:
+        total = zlib.crc32(array[job.frames].data, total)
+    return total
 
 
-def _allocate(path: Path, shape: tuple[int, ...]) -> None:
+def _allocate(path: Path, shape: tuple[int, ...], kind: type = np.uint8) -> None:
     """Create a mapped file and reserve its space: a full disk shows now, not while pixels are written."""
-    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
+    np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape).flush()
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as stream:
             os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
@@ -129,7 +144,7 @@ def _allocate(path: Path, shape: tuple[int, ...]) -> None:
 def _prepare(plan: PaintPlan, work: Path, count: int, key: str) -> None:
     """Make the work folder, or keep that of an earlier attempt at the very same files."""
     mark = work / _KEY
-    complete = all(path.is_file() for path in (mark, plan.images, plan.maps))
+    complete = all(path.is_file() for path in (mark, *plan.files))
     if complete and mark.read_text(encoding="utf-8") == key:
         return
     shutil.rmtree(work, ignore_errors=True)
@@ -137,6 +152,8 @@ def _prepare(plan: PaintPlan, work: Path, count: int, key: str) -> None:
     cells = plan.config.map_cells
     _allocate(plan.images, (count, len(CAMERAS), 3, plan.config.image_height, plan.config.image_width))
     _allocate(plan.maps, (count, len(MAP_CLASSES), cells, cells))
+    if plan.instances:
+        _allocate(plan.instances, (count, len(MAP_CLASSES), cells, cells), np.int16)
     write_text(mark, key)
 
 
@@ -151,11 +168,11 @@ def _still_to_paint(jobs: list[PaintJob], plan: PaintPlan, journal: Path) -> lis
                 sums[first] = total
     if not sums:
         return jobs
-    images_FNCHW, map_FKHW = np.load(plan.images, mmap_mode="r"), np.load(plan.maps, mmap_mode="r")
+    arrays = [np.load(path, mmap_mode="r") for path in plan.files]
 
     def painted(job: PaintJob) -> bool:
         said = sums.get(str(job.first_frame))
-        return said is not None and said == str(_sum(images_FNCHW, map_FKHW, job))
+        return said is not None and said == str(_sum(arrays, job))
 
     return [job for job in track(jobs, "checking what an earlier attempt left") if not painted(job)]
 

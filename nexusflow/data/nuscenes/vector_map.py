@@ -6,7 +6,7 @@ Every layer is cut into tiles of a few dozen metres, so that a frame touches onl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ class LocationMap:
         crossing_area: union of the pedestrian crossings, polygons.
         contour: boundary lines of the union of road segments and lanes.
         drivable: union of the drivable areas, polygons.
+        owners: for `divider` and `crossing_edges`, which line each piece was cut from.
     """
 
     location: str
@@ -46,6 +47,7 @@ class LocationMap:
     crossing_area: np.ndarray
     contour: np.ndarray
     drivable: np.ndarray
+    owners: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def load_location_map(data_root: Path, location: str) -> LocationMap:
@@ -75,13 +77,17 @@ def load_location_map(data_root: Path, location: str) -> LocationMap:
     ]
     crossings = _polygons(path, source, ["ped_crossing"])
     roads = shapely.union_all(_polygons(path, source, ["road_segment", "lane"]))
+    edges = [edge for polygon in crossings for edge in _longest_edges(polygon)]
+    divider, divider_owner = _tiles(lines, _LINE)
+    crossing_edges, crossing_owner = _tiles(edges, _LINE)
     return LocationMap(
         location=location,
-        divider=_tiles(lines, _LINE),
-        crossing_edges=_tiles([edge for polygon in crossings for edge in _longest_edges(polygon)], _LINE),
-        crossing_area=_tiles([shapely.union_all(crossings)], _POLYGON),
-        contour=_tiles([shapely.boundary(roads)], _LINE),
-        drivable=_tiles([shapely.union_all(_polygons(path, source, ["drivable_area"]))], _POLYGON),
+        divider=divider,
+        crossing_edges=crossing_edges,
+        crossing_area=_tiles([shapely.union_all(crossings)], _POLYGON)[0],
+        contour=_tiles([shapely.boundary(roads)], _LINE)[0],
+        drivable=_tiles([shapely.union_all(_polygons(path, source, ["drivable_area"]))], _POLYGON)[0],
+        owners={"divider": divider_owner, "crossing_edges": crossing_owner},
     )
 
 
@@ -170,24 +176,32 @@ def _longest_edges(polygon: shapely.Geometry) -> list[shapely.LineString]:
     return edges
 
 
-def _tiles(geometries: Iterable[shapely.Geometry], kind: shapely.GeometryType) -> np.ndarray:
-    """Cut geometries into small pieces of one type; first coarsely, which keeps huge rings cheap."""
+def _tiles(
+    geometries: Iterable[shapely.Geometry], kind: shapely.GeometryType
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut geometries into small pieces of one type; first coarsely, which keeps huge rings cheap.
+
+    Returns the pieces, and the number of the geometry that each was cut from.
+    """
     pieces = np.array(list(geometries), dtype=object)
+    source = np.arange(len(pieces))
     for side_m in (_COARSE_M, _FINE_M):
-        pieces = _cut(pieces, side_m, kind)
-    return pieces
+        pieces, owner = _cut(pieces, side_m, kind)
+        source = source[owner]
+    return pieces, source
 
 
-def _cut(geometries: np.ndarray, side_m: float, kind: shapely.GeometryType) -> np.ndarray:
-    """Cut geometries along a square grid and keep the parts of one type, in a fixed order.
+def _cut(geometries: np.ndarray, side_m: float, kind: shapely.GeometryType) -> tuple[np.ndarray, np.ndarray]:
+    """Cut geometries along a square grid and keep the parts of one type, in a fixed order, with their origin.
 
     A line that runs along a border of the grid is kept on both sides, which draws the same.
     """
-    geometries = np.array(
-        [piece for piece in geometries if piece is not None and not piece.is_empty], dtype=object
+    known = np.array(
+        [i for i, piece in enumerate(geometries) if piece is not None and not piece.is_empty], dtype=int
     )
+    geometries = geometries[known]
     if not len(geometries):
-        return geometries
+        return geometries, known
     low_2 = np.floor(shapely.bounds(geometries)[:, :2].min(axis=0) / side_m).astype(int)
     high_2 = np.floor(shapely.bounds(geometries)[:, 2:].max(axis=0) / side_m).astype(int) + 1
     columns, rows = np.meshgrid(np.arange(low_2[0], high_2[0]), np.arange(low_2[1], high_2[1]))
@@ -196,5 +210,7 @@ def _cut(geometries: np.ndarray, side_m: float, kind: shapely.GeometryType) -> n
     owner, square = shapely.STRtree(squares).query(geometries, predicate="intersects")
     order = np.lexsort((square, owner))
     pieces = shapely.intersection(geometries[owner[order]], squares[square[order]])
-    parts = shapely.get_parts(shapely.get_parts(pieces))  # twice: a collection may hold multi-parts
-    return parts[(shapely.get_type_id(parts) == kind) & ~shapely.is_empty(parts)]
+    groups, of_group = shapely.get_parts(pieces, return_index=True)
+    parts, of_part = shapely.get_parts(groups, return_index=True)  # twice: a collection may hold multi-parts
+    kept = (shapely.get_type_id(parts) == kind) & ~shapely.is_empty(parts)
+    return parts[kept], known[owner[order]][of_group[of_part[kept]]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -76,3 +78,15 @@ def test_hidden_labels_cannot_be_seen(tiny_cache: NuScenesCache) -> None:
 def test_misuse(tiny_cache: NuScenesCache, clips: list[list[int]], visible: dict[str, list[bool]]) -> None:
     with pytest.raises((AssertionError, ValueError)):
         collate_clips(tiny_cache, clips, visible)
+
+
+def test_instances_of_the_map_are_carried_and_hidden(tiny_cache: NuScenesCache) -> None:
+    assert collate_clips(tiny_cache, [[0, 1]], {"track": [True], "map": [True]}).map_instances_BTKHW is None
+    pieces = np.arange(tiny_cache.map_FKHW.size).reshape(tiny_cache.map_FKHW.shape) % 300
+    cache = replace(tiny_cache, map_instances_FKHW=pieces.astype(np.int16))
+    shown = collate_clips(cache, [[0, 1], [3, 4]], {"track": [True, False], "map": [False, True]})
+    assert shown.map_instances_BTKHW is not None
+    np.testing.assert_array_equal(shown.map_instances_BTKHW[1, 1], pieces[4])
+    hidden = shown.hide_labels().map_instances_BTKHW
+    assert hidden is not None and hidden.dtype == torch.int16
+    assert not hidden[0].any() and torch.equal(hidden[1], shown.map_instances_BTKHW[1])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import read_json, sha256_file
 from nexusflow.data.nuscenes import paint
 from nexusflow.data.nuscenes.build import WORK_FOLDER, build_cache
+from nexusflow.data.nuscenes.cache import NuScenesCache
 from nexusflow.data.nuscenes.config import NuScenesReaderConfig
 from tests.data.nuscenes.conftest import Edit
 
@@ -77,3 +79,28 @@ def test_no_boxes_anywhere(
     edit("sample_annotation", lambda records: records.clear())
     build_cache(tiny_config, broken_root, tmp_path / "cache")
     assert read_json(tmp_path / "cache" / "index.json")["counts"]["boxes"] == 0
+
+
+def test_instances_only_where_asked(
+    tiny_root: Path, tiny_cache_dir: Path, tiny_config: NuScenesReaderConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cache"
+    build_cache(tiny_config, tiny_root, folder, instances=True)
+    assert {path.name for path in folder.iterdir()} == FILES | {"instances.npy"}
+    cache = NuScenesCache.open(folder)
+    assert cache.map_instances_FKHW is not None
+    np.testing.assert_array_equal(cache.map_instances_FKHW > 0, cache.map_FKHW)
+    for name in FILES - {"index.json"}:
+        assert sha256_file(folder / name) == sha256_file(tiny_cache_dir / name), name
+    build_cache(tiny_config, tiny_root, folder)
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert NuScenesCache.open(folder).map_instances_FKHW is None
+
+
+def test_missing_instances_are_named(
+    tiny_root: Path, tiny_config: NuScenesReaderConfig, tmp_path: Path
+) -> None:
+    build_cache(tiny_config, tiny_root, tmp_path, instances=True)
+    (tmp_path / "instances.npy").unlink()
+    with pytest.raises(UserError, match=r"instances\.npy is missing"):
+        NuScenesCache.open(tmp_path)

@@ -121,3 +121,41 @@ def test_areas_and_lines_lie_where_the_devkit_draws_them(
     assert not (target[3] & ~cv2.dilate(theirs[0], brush)).any()
     assert theirs[1].any()
     assert not (theirs[1] & ~cv2.dilate(target[0], brush)).any()  # ours also holds the road divider
+
+
+@pytest.mark.parametrize("crossing", ["edges", "polygon"])
+@pytest.mark.parametrize("overlap_rule", [True, False])
+@pytest.mark.parametrize("turn", [0.0, 0.7])
+def test_instances_cover_exactly_the_class_masks(
+    tiny_root: Path, tiny_config: NuScenesReaderConfig, crossing: str, overlap_rule: bool, turn: float
+) -> None:
+    update = {"crossing": crossing, "overlap_rule": overlap_rule, "line_width_px": 2, "map_cells": 50}
+    config = tiny_config.model_copy(update=update)
+    pose = rigid(
+        np.array(quaternion(HEADING[LOCATIONS[0]] + turn)), np.array([*to_global(LOCATIONS[0], 101.7, 0), 0])
+    )
+    rasteriser = MapRasteriser(load_location_map(tiny_root, LOCATIONS[0]), config)
+    pieces = rasteriser.draw_instances(pose)
+    assert pieces.dtype == np.int16 and pieces.max() > 1
+    np.testing.assert_array_equal(pieces > 0, rasteriser.draw(pose))
+    for canvas in pieces:  # numbered from 1, without gaps
+        assert set(np.unique(canvas)) - {0} == set(range(1, canvas.max() + 1))
+
+
+def test_instances_are_the_lines_of_the_map(tiny_root: Path, tiny_config: NuScenesReaderConfig) -> None:
+    """Two dividers, two edges of a crossing, two sides of the road, one drivable area."""
+    config = tiny_config.model_copy(update={"overlap_rule": False})
+    pose = rigid(np.array(quaternion(0.0)), np.array([*to_global("boston-seaport", 100.0, 0.0), 0.0]))
+    pieces = MapRasteriser(load_location_map(tiny_root, "boston-seaport"), config).draw_instances(pose)
+    assert pieces.max((1, 2)).tolist() == [2, 2, 2, 1]
+    for number, rows in ((0, (9, 12)), (2, (6, 14))):
+        ids = [np.unique(pieces[number, row]).tolist() for row in rows]
+        assert sorted(ids) == [[1], [2]]
+    assert sorted(np.unique(pieces[1, 6:15, column]).tolist() for column in (14, 17)) == [[1], [2]]
+
+
+def test_an_erased_instance_stays_one(tiny_root: Path, tiny_config: NuScenesReaderConfig) -> None:
+    """The crossing cuts the dividers into parts, which keep their number."""
+    pose = rigid(np.array(quaternion(0.0)), np.array([*to_global("boston-seaport", 100.0, 0.0), 0.0]))
+    pieces = MapRasteriser(load_location_map(tiny_root, "boston-seaport"), tiny_config).draw_instances(pose)
+    assert not pieces[0, 12, 14] and pieces[0, 12, 13] == pieces[0, 12, 19] > 0

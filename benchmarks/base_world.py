@@ -16,6 +16,7 @@ from nexusflow.data.worlds.street.rig import build_rig
 
 __all__ = ["noise_cache"]
 
+INSTANCES = 12  # lines of each class on the map; a guess, recorded maps were not counted
 BOXES = 34  # about as many as an annotated key frame of nuScenes holds
 LOCATIONS = (("boston", "boston-seaport"), ("singapore", "singapore-onenorth"))
 
@@ -42,6 +43,16 @@ def _boxes(frames: int, half_m: float, generator: np.random.Generator) -> np.nda
     return rows
 
 
+def _stripes(frames: int, cells: int) -> np.ndarray:
+    """Return (frames, K, cells, cells): numbered lines of every thing class, and one drivable half."""
+    numbers = np.zeros((frames, len(MAP_CLASSES), cells, cells), np.int16)
+    for number in range(INSTANCES):
+        row = number * cells // INSTANCES
+        numbers[:, :-1, row : row + 3] = number + 1
+    numbers[:, -1, cells // 2 :] = 1
+    return numbers
+
+
 def noise_cache(reader: NuScenesReaderConfig, frames: int, seed: int = 0) -> NuScenesCache:
     """Make one training scene per city.
 
@@ -63,7 +74,7 @@ def noise_cache(reader: NuScenesReaderConfig, frames: int, seed: int = 0) -> NuS
     poses = np.tile(np.eye(4), (count, 1, 1))
     poses[:, 0, 3] = 4.0 * (np.arange(count) % frames)  # metres ahead, at 8 m/s
     boxes = np.concatenate([_boxes(frames, reader.bev_half_m, generator) for _ in scenes])
-    names = np.arange(BOXES)
+    names, pieces_FKHW = np.arange(BOXES), _stripes(count, cells)
     return NuScenesCache(
         config=reader,
         version="noise",
@@ -71,7 +82,7 @@ def noise_cache(reader: NuScenesReaderConfig, frames: int, seed: int = 0) -> NuS
         scenes=scenes,
         sample_tokens=[f"sample-{index}" for index in range(count)],
         images_FNCHW=generator.integers(0, 256, (count, 6, 3, height, width), np.uint8),
-        map_FKHW=generator.integers(0, 2, (count, len(MAP_CLASSES), cells, cells), np.uint8),
+        map_FKHW=(pieces_FKHW > 0).astype(np.uint8),
         ego2img_FN44=np.tile(_projections_N44(height, width), (count, 1, 1, 1)),
         ego2global_F44=poses,
         timestamps_F=0.5 * np.arange(count, dtype=np.float64),
@@ -79,4 +90,5 @@ def noise_cache(reader: NuScenesReaderConfig, frames: int, seed: int = 0) -> NuS
         labels_M=np.tile(names % len(TRACKING_CLASSES), count),
         instances_M=np.concatenate([np.tile(names + BOXES * index, frames) for index in range(len(scenes))]),
         offsets_F1=BOXES * np.arange(count + 1),
+        map_instances_FKHW=pieces_FKHW,
     )

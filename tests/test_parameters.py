@@ -29,7 +29,6 @@ COUPLED = {
     "nuscenes.budgets.pretrain.validate_every",
     "nuscenes.budgets.pretrain_long.validate_every",
     "nuscenes.methods.nexusflow.aggregator.type",
-    "nuscenes.model.map.queries",
     "nyuv2.model.norm",
     "nyuv2.model.tap",
     "nyuv2.worlds",

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from nexusflow.bev.mapping.instance_config import InstanceMapConfig
+
 __all__ = [
     "BEVModelConfig",
     "BackboneConfig",
@@ -201,12 +203,13 @@ class MapConfig(_Section):
     mask_channels: int = Field(
         default=32, gt=0, description="Channels of the features that queries are multiplied with."
     )
-    queries: Literal["class"] = Field(
+    queries: Literal["class", "instance"] = Field(
         default="class",
-        description="class: a fixed number of queries per map class. Instance queries need "
-        "instance-level truth, "
-        "which rasterised class masks do not hold; only 'class' exists.",
+        description="class: a fixed number of queries per map class; instance: thing queries with boxes and "
+        "masks of their own and a stuff query, as in the paper's model. Of the other keys of this section it "
+        "reads dim, heads, layers (of the location decoder), ffn_channels, frames and instance.",
     )
+    instance: InstanceMapConfig = InstanceMapConfig()
     queries_per_class: int = Field(
         default=1, gt=0, description="Queries per class; a class mask is their smooth maximum."
     )
@@ -222,6 +225,8 @@ class MapConfig(_Section):
     def _consistent(self) -> MapConfig:
         if self.dim % self.heads:
             raise ValueError("map.dim must be a multiple of map.heads")
+        if self.queries == "instance" and self.dim % 4:
+            raise ValueError("map.dim must be a multiple of 4 where map.queries is instance")
         return self
 
 
@@ -304,6 +309,8 @@ class BEVModelConfig(_Section):
         )
         if any(width % self.norm_groups for width in widths):
             raise ValueError("norm_groups must divide every channel number of backbone, encoder and map")
+        if self.map.queries == "instance" and self.map_classes < 2:
+            raise ValueError("map_classes must be at least 2 where map.queries is instance: things and stuff")
         stride = 4 * 2 ** (len(self.backbone.widths) - 1)
         if self.image_height < stride or self.image_width < stride:
             raise ValueError(

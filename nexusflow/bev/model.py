@@ -15,8 +15,7 @@ from nexusflow.bev.backbone import ImageBackbone
 from nexusflow.bev.boxes import code_to_boxes, ego_motion
 from nexusflow.bev.config import BEVModelConfig, TrackerThresholds
 from nexusflow.bev.encoder import build_encoder, warp_grid
-from nexusflow.bev.mapping.former import MapFormer
-from nexusflow.bev.mapping.losses import map_losses
+from nexusflow.bev.mapping.build import build_map_former, losses_of_map, predict_map
 from nexusflow.bev.noise import BatchNoise
 from nexusflow.bev.taps import collect_taps
 from nexusflow.bev.tracking.association import anchor_tracks
@@ -69,7 +68,7 @@ class BEVModel(nn.Module):
         self.camera = nn.Parameter(torch.zeros(config.cameras, config.backbone.neck_channels, 1, 1))
         self.encoder = build_encoder(config, config.backbone.neck_channels, (rows, columns))
         self.track = TrackFormer(config)
-        self.map = MapFormer(config)
+        self.map = build_map_former(config)
         self.register_buffer("mean_C11", torch.tensor(IMAGE_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std_C11", torch.tensor(IMAGE_STD)[:, None, None], persistent=False)
         self.set_step(0)
@@ -200,7 +199,8 @@ class BEVModel(nn.Module):
         Args:
             output: what `forward` returned for this batch and truth.
             truth: the tracking labels given to `forward` (matched there; kept in the output).
-            map_BKHW: 0/1 masks of the last frame, or (B, T, K, H, W) of all frames.
+            map_BKHW: 0/1 masks of the last frame, or (B, T, K, H, W) of all frames; numbers of instances
+                where `map.queries` is instance.
             map_visible_B: clips whose map labels may be used.
             pool_counts: where this is a part of a batch, gives the counts of the whole batch.
 
@@ -211,7 +211,8 @@ class BEVModel(nn.Module):
         config = self.config
         cells, half_m = config.bev_cells, config.bev_half_m
         losses = track_losses(output.outputs["track"], config.track, cells, half_m, pool_counts)
-        losses.update(map_losses(output.outputs["map"], map_BKHW, map_visible_B, config.map, pool_counts))
+        mapping = output.outputs["map"]
+        losses.update(losses_of_map(self.map, mapping, map_BKHW, map_visible_B, config.map, pool_counts))
         return losses
 
     @torch.no_grad()
@@ -259,7 +260,7 @@ class BEVModel(nn.Module):
             frame = anchor_tracks(frame, slots, thresholds)
         kept, reported_BS, next_id = update_tracks(frame, slots, next_id, thresholds)
         no_maps = bev_BCHW.new_zeros(batch, 0, 0, 0)
-        maps = self.map(bev_BCHW, 1).logits_FKHW.float().sigmoid() if with_map else no_maps
+        maps = predict_map(self.map, bev_BCHW) if with_map else no_maps
         boxes_BS9 = code_to_boxes(kept.code_BS10)
         scores_BS, labels_BS = kept.probs_BSK.max(-1)
         predictions = [

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from nexusflow.bev.types import MapOutput, TrackFrameOutput
+from nexusflow.bev.types import InstanceMapOutput, MapOutput, TrackFrameOutput
 
 __all__ = ["collect_taps"]
 
@@ -62,10 +62,23 @@ def _map_queries(output: MapOutput, clips: int) -> dict[str, Tensor]:
     }
 
 
+def _instance_queries(output: InstanceMapOutput, clips: int) -> dict[str, Tensor]:
+    """Return the last frame's queries at their boxes' centres, weighted by their largest probability."""
+
+    def last(x_FQn: Tensor) -> Tensor:
+        return x_FQn.unflatten(0, (clips, -1))[:, -1]
+
+    return {
+        "features": last(output.queries_FQD).float(),
+        "weights": last(output.classes_LFQK[-1].detach().sigmoid().amax(-1)),
+        "positions": last(output.boxes_LFQ4[-1, ..., :2].detach()),
+    }
+
+
 def collect_taps(
     level: Literal["queries", "memory", "bev"],
     frame: TrackFrameOutput,
-    mapping: MapOutput,
+    mapping: MapOutput | InstanceMapOutput,
     bev_BCHW: Tensor,
     half_m: float,
 ) -> dict[str, dict[str, Tensor]]:
@@ -91,4 +104,6 @@ def collect_taps(
     if level == "memory":
         memory = mapping.memory_FCHW.unflatten(0, (clips, -1))[:, -1]
         return {"track": track, "map": _grid_tokens(memory)}
+    if isinstance(mapping, InstanceMapOutput):
+        return {"track": track, "map": _instance_queries(mapping, clips)}
     return {"track": track, "map": _map_queries(mapping, clips)}

@@ -6,7 +6,9 @@ S track slots, D query channels, K classes, L decoder layers, P predicted boxes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor
 __all__ = [
     "FramePrediction",
     "FrameTruth",
+    "InstanceMapOutput",
     "MapOutput",
     "ModelOutput",
     "TrackFrameOutput",
@@ -170,6 +173,34 @@ class MapOutput:
     queries_FQD: Tensor
     memory_FCHW: Tensor
     frames_per_clip: int
+
+
+@dataclass
+class InstanceMapOutput:
+    """Mapping outputs of instance queries; masks are decoded when they are asked for.
+
+    Args:
+        queries_FQD: final queries of the location decoder.
+        memory_FCHW: map memory.
+        frames_per_clip: predicted frames per clip; rows are ordered clip by clip.
+        states_LFQD: queries after each layer of the location decoder.
+        classes_LFQK: logits of the thing classes after each layer.
+        boxes_LFQ4: centre and size in [0, 1] of the canvas after each layer, x before y.
+        render: draws the mask logits of the classes.
+    """
+
+    queries_FQD: Tensor
+    memory_FCHW: Tensor
+    frames_per_clip: int
+    states_LFQD: Tensor
+    classes_LFQK: Tensor
+    boxes_LFQ4: Tensor
+    render: Callable[[InstanceMapOutput], Tensor]
+
+    @cached_property
+    def logits_FKHW(self) -> Tensor:
+        """Mask logits of all classes on the map canvas, with gradient."""
+        return self.render(self)
 
 
 @dataclass

@@ -25,7 +25,7 @@ from nexusflow.bev.config import BEVModelConfig
         ({"encoder": {"unet_depths": (1,)}}, "unet_depths"),
         ({"track": {"dim": 30}}, "track.dim"),
         ({"track": {"loss": {"code_weights": (1.0,)}}}, "code_weights"),
-        ({"map": {"queries": "instance"}}, "'class'"),
+        ({"map": {"queries": "instance"}, "map_classes": 1}, "map_classes"),
         ({"thresholds": {"birth": 2.0}}, "birth"),
     ],
 )

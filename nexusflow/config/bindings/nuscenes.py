@@ -28,6 +28,11 @@ def _architecture(config: BEVModelConfig) -> str:
     return architecture_of(config.model_copy(update={"tap": shown}))
 
 
+def _learns_instances(config: BEVModelConfig) -> bool:
+    """Whether the scale's model asks for the map's instances."""
+    return config.map.queries == "instance"
+
+
 class NuScenesBinding(SuiteBinding):
     """The suite `nuscenes`; see `SuiteBinding` for the methods."""
 
@@ -60,7 +65,8 @@ class NuScenesBinding(SuiteBinding):
         if verb == "data":
             return config.world(self.name, values["world"]).model_dump(mode="json")
         if verb == "cache":
-            return {"version": section.version, "reader": section.reader.model_dump(mode="json")}
+            read = {"version": section.version, "reader": section.reader.model_dump(mode="json")}
+            return {**read, "instances": True} if _learns_instances(section.model) else read
         if verb == "partition":
             return {"kind": values["kind"]}
         if verb == "predict":
@@ -114,7 +120,10 @@ class NuScenesBinding(SuiteBinding):
 
         section = config.nuscenes
         root, folder = layout.data(self.name, world), layout.cache(self.name, world)
-        build_cache(section.reader, root, folder, version=section.version, workers=workers)
+        instances = _learns_instances(section.model)
+        build_cache(
+            section.reader, root, folder, version=section.version, workers=workers, instances=instances
+        )
 
     def make_partition(self, config: Configuration, layout: Layout, world: str, kind: str) -> None:
         """See `SuiteBinding.make_partition`."""

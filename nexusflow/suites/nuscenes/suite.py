@@ -112,9 +112,12 @@ def architecture_of(config: BEVModelConfig) -> str:
 
     Returns:
         Hexadecimal SHA-256 of the section without the life-cycle thresholds, which act at test time only, and
-        without what changes memory and time alone.
+        without what changes memory and time alone, and without what the chosen map queries do not read.
     """
-    return sha256_json(config.model_dump(mode="json", exclude={"thresholds", "recompute"}))
+    unread = {"map": {"instance"}} if config.map.queries == "class" else {"map": {"instance": {"painting"}}}
+    return sha256_json(
+        config.model_dump(mode="json", exclude={"thresholds": True, "recompute": True, **unread})
+    )
 
 
 class NuScenesSuite(Suite):
@@ -128,7 +131,8 @@ class NuScenesSuite(Suite):
         canvases: shows the tasks as images, for methods that compare predictions with labels.
 
     Raises:
-        UserError: if a training scene is missing in the partition table.
+        UserError: if a training scene is missing in the partition table, or if the model learns instances of
+            map classes and the cache holds none.
     """
 
     name = "nuscenes"
@@ -145,6 +149,11 @@ class NuScenesSuite(Suite):
         missing = [s.name for s in cache.scenes if s.split == "train" and s.name not in partition]
         if missing:
             raise UserError(f"The partition table lacks scene {missing[0]}; make the partition again.")
+        if model_config.map.queries == "instance" and cache.map_instances_FKHW is None:
+            raise UserError(
+                "The model learns instances of map classes (map.queries: instance), but the cache has no "
+                "instances.npy; set nuscenes.model.map.queries in the scale's file and build the cache again."
+            )
         self.cache = cache
         self.plan = plan
         self.canvases = canvases
@@ -203,9 +212,13 @@ class NuScenesSuite(Suite):
         )
         # All frames; the model takes those that it predicts.
         map_BTKHW = batch.map_BTKHW.to(device)
+        truth_BTKHW = map_BTKHW
+        if self.network.config.map.queries == "instance":
+            assert batch.map_instances_BTKHW is not None, "checked at the start"
+            truth_BTKHW = batch.map_instances_BTKHW.to(device)
         with torch.autocast(device.type, enabled=False):
             map_visible_B = batch.visible["map"].to(device)
-            losses = self.network.losses(output, truth, map_BTKHW, map_visible_B, pool_counts)
+            losses = self.network.losses(output, truth, truth_BTKHW, map_visible_B, pool_counts)
         visible = {task: batch.visible[task].to(device) for task in TASKS}
         result = StepResult(losses=losses, outputs=output.outputs, taps=output.taps, visible=visible)
         if self.view_plan is not None:

@@ -22,6 +22,7 @@ from base_parts import floor_table
 from base_world import noise_cache
 
 from nexusflow.bev.config import BEVModelConfig
+from nexusflow.bev.types import InstanceMapOutput
 from nexusflow.config.load import load_configuration
 from nexusflow.core.files import write_text
 from nexusflow.methods.base import BuildContext, Method
@@ -88,6 +89,7 @@ def check_shapes(suite: NuScenesSuite, result: StepResult, seen: dict[str, tuple
         (config.track.layers, 1, config.track.detection_queries),
     )
     cells, canvas = config.bev_cells, config.map_cells
+    mapping = result.outputs["map"]
     wanted = {
         "backbone": (config.cameras, config.backbone.neck_channels, rows, columns),
         "encoder": (1, config.encoder.channels, cells, cells),
@@ -95,10 +97,14 @@ def check_shapes(suite: NuScenesSuite, result: StepResult, seen: dict[str, tuple
         "classes": (*queries, config.num_classes),
         "masks": (1, config.map_classes, canvas, canvas),
     }
+    if isinstance(mapping, InstanceMapOutput):
+        wanted["locations"] = (config.map.layers, 1, config.map.instance.queries, config.map.dim)
+        wanted["memory"] = (1, config.map.dim, cells, cells)
+        seen.update(locations=tuple(mapping.states_LFQD.shape), memory=tuple(mapping.memory_FCHW.shape))
     shown = {
         "boxes": frame.codes_LBQ10,
         "classes": frame.logits_LBQK,
-        "masks": result.outputs["map"].logits_FKHW,
+        "masks": mapping.logits_FKHW,
     }
     seen.update({name: tuple(tensor.shape) for name, tensor in shown.items()})
     for name, shape in wanted.items():
@@ -123,12 +129,13 @@ def one_frame(sizes: dict[str, Any], threads: int) -> dict[str, Any]:
     with torch.autocast(device, torch.bfloat16, enabled=resolve_precision(training.precision) != "32-true"):
         result = suite.forward(batch, 0, False)
     between = time.perf_counter()
-    check_shapes(suite, result, seen)
     total = torch.stack([value.float() for value in result.losses.values()]).sum()
     total.backward()
     if device == "cuda":
         torch.cuda.synchronize()
     end = time.perf_counter()
+    with torch.no_grad():
+        check_shapes(suite, result, seen)
     missing = [name for name, p in network.named_parameters() if p.grad is None]
     infinite = [
         n for n, p in network.named_parameters() if p.grad is not None and not p.grad.isfinite().all()

@@ -60,8 +60,11 @@ def shrink(folder: Path) -> None:
     mini, smoke = (
         yaml.safe_load((folder / f"scales/{name}.yaml").read_text())["nuscenes"] for name in ("mini", "smoke")
     )
+    queries = mini["model"]["map"]["queries"]
     for key in ("reader", "model", "methods", "tracker", "evaluation"):
         mini[key] = smoke[key]
+    instance = {"queries": 12, "encoder_layers": 1, "thing_blocks": 1, "stuff_blocks": 1}
+    mini["model"]["map"] = {**mini["model"].get("map", {}), "queries": queries, "instance": instance}
     mini["budgets"] = {
         name: {**budget, "steps": 2, "log_every": 1, "checkpoint_every": 2, "warmup_steps": 1}
         for name, budget in smoke["budgets"].items()
@@ -95,6 +98,7 @@ def test_from_archives_to_metrics(
         *((name, "val") for name in VAL),
     ]
     assert (index["version"], index["counts"]["frames"]) == ("v1.0-mini", 12)
+    assert (layout.cache("nuscenes", "street") / "instances.npy").is_file() and index["instances"]
     binding.make_partition(configuration, layout, "street", "s_geo")
     table = layout.partition("nuscenes", "street", "s_geo").read_text()
     assert "scene-0061,boston,train,0,1" in table or "scene-0061,singapore,train,1,0" in table

@@ -18,7 +18,7 @@ from nexusflow.evaluation.evaluate import evaluate_predictions
 from nexusflow.methods.supervised import Supervised
 from nexusflow.suites.nuscenes.config import TrackerSearchConfig
 from nexusflow.suites.nuscenes.predict import PredictionJob, predict_run
-from nexusflow.suites.nuscenes.suite import BatchPlan, NuScenesSuite
+from nexusflow.suites.nuscenes.suite import BatchPlan, NuScenesSuite, architecture_of
 from nexusflow.training.config import TrainingConfig
 from nexusflow.training.loop import fit
 from nexusflow.training.resume import ResumeFiles
@@ -122,3 +122,54 @@ def replace_scenes(cache: NuScenesCache, scenes: list) -> NuScenesCache:
     """The same cache with some validation scenes only; training scenes stay for the thresholds."""
     train = [scene for scene in cache.scenes if scene.split == "train"]
     return replace(cache, scenes=train + scenes)
+
+
+def instance_model() -> BEVModelConfig:
+    section = {"queries": "instance", "layers": 1}
+    sizes = {"queries": 10, "encoder_layers": 1, "thing_blocks": 1, "stuff_blocks": 1}
+    return BEVModelConfig.model_validate({"map": {**section, "instance": sizes}})
+
+
+def with_instances(cache: NuScenesCache) -> NuScenesCache:
+    """The same cache in which every class of a frame is one instance."""
+    return replace(cache, map_instances_FKHW=cache.map_FKHW.astype(np.int16))
+
+
+def test_a_cache_without_instances_is_refused(tiny_cache: NuScenesCache, tmp_path: Path) -> None:
+    table = partition(tiny_cache, "full", tmp_path)
+    with pytest.raises(UserError, match=r"no instances\.npy"):
+        NuScenesSuite(tiny_cache, table, instance_model(), BatchPlan(1, 2, 0))
+    NuScenesSuite(with_instances(tiny_cache), table, instance_model(), BatchPlan(1, 2, 0))
+
+
+def test_changing_a_hidden_instance_changes_no_gradient(tiny_cache: NuScenesCache, tmp_path: Path) -> None:
+    table = partition(tiny_cache, "s_geo", tmp_path)
+    cache = with_instances(tiny_cache)
+    assert cache.map_instances_FKHW is not None
+    found = []
+    for flipped in ("none", "hidden", "shown"):
+        numbers = cache.map_instances_FKHW.copy()
+        for scene in cache.scenes:
+            if scene.split == "train" and flipped == ("shown" if table[scene.name]["map"] else "hidden"):
+                numbers[scene.frames.start : scene.frames.stop] = (
+                    1 - numbers[scene.frames.start : scene.frames.stop]
+                )
+        suite = NuScenesSuite(
+            replace(cache, map_instances_FKHW=numbers), table, instance_model(), BatchPlan(1, 6, 0)
+        )
+        found.append(gradients(suite, suite.batch(0)))
+    first, hidden, shown = found
+    assert all(torch.equal(a, b) for a, b in zip(first, hidden, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first, shown, strict=True))
+
+
+def test_what_queries_do_not_read_decides_no_architecture() -> None:
+    def changed(config: BEVModelConfig, **changes: object) -> BEVModelConfig:
+        instance = config.map.instance.model_copy(update=changes)
+        return config.model_copy(update={"map": config.map.model_copy(update={"instance": instance})})
+
+    painting = MODEL.map.instance.painting.model_copy(update={"min_score": 0.3})
+    assert architecture_of(changed(MODEL, queries=7)) == architecture_of(MODEL)
+    own = instance_model()
+    assert architecture_of(changed(own, queries=7)) != architecture_of(own)
+    assert architecture_of(changed(own, painting=painting)) == architecture_of(own)

@@ -235,7 +235,8 @@ def _nuscenes_data(section: NuScenesScaleConfig, table: Measurements) -> list[Pl
         basis = f"{frames} generated key frames"
     reader = section.reader
     pixels = len(CAMERAS) * 3 * reader.image_height * reader.image_width
-    size = frames * (pixels + len(MAP_CLASSES) * reader.map_cells**2)
+    cell_bytes = 3 if section.model.map.queries == "instance" else 1  # masks, and numbers of instances
+    size = frames * (pixels + cell_bytes * len(MAP_CLASSES) * reader.map_cells**2)
     sizes = (
         f"{len(CAMERAS)} images of {reader.image_height} × {reader.image_width}, maps of {reader.map_cells}²"
     )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nexusflow.config.bindings.nuscenes import _architecture
+from nexusflow.config.bindings.nuscenes import NuScenesBinding, _architecture
 from nexusflow.config.load import load_configuration
 from nexusflow.suites.nuscenes.suite import architecture_of
 
@@ -17,3 +17,10 @@ def test_a_tap_does_not_change_the_weights(config_folder: Path) -> None:
         assert _architecture(model) == _architecture(start)
     wider = start.model_copy(update={"norm_groups": 2})
     assert _architecture(wider) != _architecture(start)
+
+
+def test_the_cache_follows_the_map_queries(config_folder: Path) -> None:
+    embedded, full = (load_configuration(config_folder, scale) for scale in ("embedded", "full"))
+    binding = NuScenesBinding()
+    assert set(binding.settings(embedded, "cache", {})) == {"version", "reader"}
+    assert binding.settings(full, "cache", {})["instances"] is True

@@ -79,7 +79,7 @@ def test_everything_but_what_is_made_on_request(config_folder: Path, tmp_path: P
 def test_disk_is_arithmetic(config_folder: Path) -> None:
     archives, decoded = plan_data(load_configuration(config_folder, "full"))
     assert archives.gib == pytest.approx(300e9 / 2**30) and decoded.what == "decoded data"
-    assert decoded.gib == pytest.approx(34_149 * (6 * 3 * 896 * 1600 + 4 * 200**2) / 2**30)
+    assert decoded.gib == pytest.approx(34_149 * (6 * 3 * 896 * 1600 + 3 * 4 * 200**2) / 2**30)
     (generated,) = plan_data(load_configuration(config_folder, "smoke"))
     assert generated.basis.startswith("48 generated key frames")
 

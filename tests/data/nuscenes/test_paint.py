@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nexusflow.core.errors import UserError
-from nexusflow.core.files import sha256_file
+from nexusflow.core.files import read_json, sha256_file, sha256_json
 from nexusflow.data.nuscenes import paint
 from nexusflow.data.nuscenes.build import WORK_FOLDER, build_cache
 from nexusflow.data.nuscenes.cache import NuScenesCache
@@ -113,3 +113,28 @@ def test_a_disk_without_room_is_one_sentence(
     monkeypatch.setattr(paint.os, "posix_fallocate", full)
     with pytest.raises(UserError, match="No space left on device; free some space"):
         build_cache(tiny_config, tiny_root, tmp_path / "cache")
+
+
+def test_instances_are_resumed_and_checked(
+    killed: Path, painted: list[int], tiny_root: Path, tiny_config: NuScenesReaderConfig
+) -> None:
+    build_cache(tiny_config, tiny_root, killed / "other", instances=True)
+    work = killed / "again" / WORK_FOLDER
+    work.mkdir(parents=True)
+    for name in (*PIXELS, "instances.npy"):
+        (work / name).write_bytes((killed / "other" / name).read_bytes())
+    index = read_json(killed / "other" / "index.json")
+    (work / "key").write_text(sha256_json(index))
+    arrays = [np.load(work / name, mmap_mode="r") for name in (*PIXELS, "instances.npy")]
+    sums = [paint._sum(arrays, paint.PaintJob(first, "", np.zeros(0), [[]] * 3)) for first in (0, 3)]
+    (work / "painted.txt").write_text(f"0 {sums[0]}\n3 {sums[1]}\n")
+    numbers = np.load(work / "instances.npy", mmap_mode="r+")
+    numbers[4] += 1
+    numbers.flush()
+    painted.clear()
+    build_cache(tiny_config, tiny_root, killed / "again", instances=True)
+    assert painted == [3]
+    for name in (*PIXELS, "instances.npy", "index.json"):
+        assert sha256_file(killed / "again" / name) == sha256_file(killed / "other" / name), name
+    build_cache(tiny_config, tiny_root, killed, instances=True)  # what was begun without instances
+    assert painted == [3, 0, 3]

@@ -133,6 +133,21 @@ def test_predictions_are_those_of_the_last_frame_of_every_clip(frames: str, sing
     assert torch.equal(view.features_BFhw, output.bev_BCHW[rows])
 
 
+def test_instances_are_shown_as_classes() -> None:
+    """Masks of instances reach the canvas with gradient, though the losses never draw them all."""
+    sizes = {"queries": 8, "encoder_layers": 1, "thing_blocks": 1, "stuff_blocks": 1}
+    config = tiny_config(map={"queries": "instance", "instance": sizes})
+    torch.manual_seed(0)
+    model, batch = BEVModel(config), make_batch(config)
+    output = model(*batch.inputs, batch.truth)
+    (view,) = views_of(output, batch)
+    canvas = view.predictions["map"]
+    assert canvas.shape == (2, config.map_classes, CELLS, CELLS) and 0 <= canvas.min() < canvas.max() <= 1
+    canvas.sum().backward()
+    assert model.map.thing_masks.last.query.weight.grad.any()
+    assert model.map.locations.to_class[-1].weight.grad.any()
+
+
 def test_labels_are_those_of_the_last_frame(model: BEVModel, batch: Batch) -> None:
     output, _ = run(model, batch)
     (view,) = views_of(output, batch)

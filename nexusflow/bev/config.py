@@ -287,8 +287,9 @@ class BEVModelConfig(_Section):
     seed: int = Field(default=0, ge=0, description="Seed of the training-time noise inside the model.")
     recompute: bool = Field(
         default=False,
-        description="Compute activations of backbone and bevformer layers again in the backward pass instead "
-        "of keeping them: less memory, more time, the same gradients.",
+        description="Compute activations of backbone, bevformer layers and mapping former with instance "
+        "queries again in the backward pass instead of keeping them: less memory, more time, the same "
+        "gradients.",
     )
     backbone: BackboneConfig = BackboneConfig()
     encoder: EncoderConfig = EncoderConfig()

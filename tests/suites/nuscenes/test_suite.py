@@ -1,5 +1,6 @@
 """The nuScenes suite: hidden labels do nothing, and one clip can be learned by heart."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from nexusflow.bev.config import BEVModelConfig
 from nexusflow.core.errors import UserError
+from nexusflow.core.parts import BatchPart
 from nexusflow.data.nuscenes.batch import ClipBatch, collate_clips
 from nexusflow.data.nuscenes.cache import NuScenesCache
 from nexusflow.data.partition import build_partition, read_partition, write_partition
@@ -173,3 +175,30 @@ def test_what_queries_do_not_read_decides_no_architecture() -> None:
     own = instance_model()
     assert architecture_of(changed(own, queries=7)) != architecture_of(own)
     assert architecture_of(changed(own, painting=painting)) == architecture_of(own)
+
+
+def test_parts_of_a_batch_give_the_gradients_of_the_whole(tiny_cache: NuScenesCache, tmp_path: Path) -> None:
+    """Every part is one clip, so some parts have no map labels at all."""
+    table = partition(tiny_cache, "s_geo", tmp_path)
+    suite = NuScenesSuite(with_instances(tiny_cache), table, instance_model(), BatchPlan(1, 4, 0))
+    whole = gradients(suite, suite.batch(0))
+    parts = [suite.batch(0, BatchPart(n, n + 1, 4)) for n in range(4)]
+    shown = [bool(part.visible["map"][0]) for part in parts]
+    assert any(shown) and not all(shown)
+    counts: dict[str, Tensor] = {}
+
+    def note(of_part: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        for name, count in of_part.items():
+            counts[name] = counts.get(name, torch.tensor(0.0)) + count.detach()
+        return of_part
+
+    for part in parts:
+        suite.forward(part, step=0, single_frame=False, pool_counts=note)
+    suite.model.zero_grad()
+    for part in parts:
+        result = suite.forward(part, 0, False, lambda names: {name: counts[name] for name in names})
+        torch.stack(list(result.losses.values())).sum().backward()
+    summed = [p.grad for p in suite.model.parameters() if p.grad is not None]
+    assert len(summed) == len(whole)
+    for one, other in zip(whole, summed, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)

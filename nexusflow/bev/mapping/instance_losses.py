@@ -120,6 +120,26 @@ def _aligned(output: InstanceMapOutput, numbers: Tensor, visible_B: Tensor) -> t
     return rows[visible_B].flatten(), numbers[visible_B].flatten(0, 1)
 
 
+def _weighted(
+    sums: dict[str, Tensor], things: Tensor, frames: Tensor, config: InstanceLossConfig
+) -> dict[str, Tensor]:
+    """Weight the sums, and divide them by the things and frames of the whole batch."""
+    weights = {
+        "thing_cls": config.classification,
+        "thing_box": config.box,
+        "thing_giou": config.giou,
+        "thing_dice": config.dice,
+        "stuff_dice": config.dice,
+        "stuff_cls": config.stuff,
+    }
+    # A group's share over its own count: the count itself only cancels while there is one.
+    share = {
+        "thing": (things / (things + frames).clamp(min=1.0)) / things.clamp(min=1.0),
+        "stuff": (frames / (things + frames).clamp(min=1.0)) / frames.clamp(min=1.0),
+    }
+    return {f"map/{name}": weights[name] * sums[name] * share[name[:5]] for name in NAMES}
+
+
 def instance_map_losses(
     former: InstanceMapFormer,
     output: InstanceMapOutput,
@@ -176,17 +196,4 @@ def instance_map_losses(
         if truths:
             dice, presence = _stuff_sums(former, memory_VPD, truths, config)
             sums["stuff_dice"], sums["stuff_cls"] = zero + dice, zero + presence
-    weights = {
-        "thing_cls": config.classification,
-        "thing_box": config.box,
-        "thing_giou": config.giou,
-        "thing_dice": config.dice,
-        "stuff_dice": config.dice,
-        "stuff_cls": config.stuff,
-    }
-    # A group's share over its own count: the count itself only cancels while there is one.
-    share = {
-        "thing": (things / (things + frames).clamp(min=1.0)) / things.clamp(min=1.0),
-        "stuff": (frames / (things + frames).clamp(min=1.0)) / frames.clamp(min=1.0),
-    }
-    return {f"map/{name}": weights[name] * sums[name] * share[name[:5]] for name in NAMES}
+    return _weighted(sums, things, frames, config)

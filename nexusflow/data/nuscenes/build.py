@@ -81,15 +81,7 @@ def build_cache(
     layers = {
         location: load_location_map(data_root, location) for location in sorted({s.location for s in scenes})
     }
-    jobs = [
-        PaintJob(
-            scene.first_frame,
-            scene.location,
-            arrays["ego2global_F44"][scene.frames.start : scene.frames.stop],
-            files[scene.frames.start : scene.frames.stop],
-        )
-        for scene in scenes
-    ]
+    jobs = [_job(scene, arrays["ego2global_F44"], files) for scene in scenes]
     tokens = [sample["token"] for sample in samples]
     index = _index(config, data_root, version, splits, scenes, tokens, arrays)
     if instances:
@@ -107,6 +99,12 @@ def build_cache(
             path.replace(cache_dir / path.name)
     write_json(cache_dir / INDEX_FILE, index)
     shutil.rmtree(work, ignore_errors=True)
+
+
+def _job(scene: SceneEntry, poses_F44: np.ndarray, files: list[list[ImageFile]]) -> PaintJob:
+    """What is painted of a scene."""
+    own = slice(scene.frames.start, scene.frames.stop)
+    return PaintJob(scene.first_frame, scene.location, poses_F44[own], files[own])
 
 
 def _manifest_hash(path: Path) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nexusflow.alignment.bounded import bounded
+from nexusflow.alignment.products import add_products, products
 from nexusflow.alignment.spare import SpareMemory
 
 __all__ = ["BatchedSurrogates", "Layout", "apply_mlps"]
@@ -132,7 +133,7 @@ def apply_mlps(
         place += 2
         if kind == "linear":
             saved.append(x_NBF)
-            x_NBF = torch.baddbmm(bias, x_NBF, weight.mT)
+            x_NBF = add_products(bias, x_NBF, weight.mT)
         else:
             normed, mean, rstd = torch.native_layer_norm(x_NBF, x_NBF.shape[-1:], None, None, float(kind))
             saved += [x_NBF, normed, mean, rstd]
@@ -158,7 +159,7 @@ def _mlp_backward(
         weight = parameters[place]
         if kind == "linear":
             _linear_backward(grad, saved.pop(), grads[place : place + 2])
-            grad = torch.bmm(grad, weight)
+            grad = products(grad, weight)
         else:
             rstd, mean, normed, x = (saved.pop() for _ in range(4))
             torch.sum(grad * normed, 1, keepdim=True, out=grads[place])
@@ -175,7 +176,7 @@ def _linear_backward(grad: Tensor, inputs: Tensor, grads: list[Tensor]) -> None:
         torch.mul(grad.mT, inputs, out=grads[0])
         grads[1].copy_(grad)
         return
-    torch.bmm(grad.mT, inputs, out=grads[0])
+    products(grad.mT, inputs, out=grads[0])
     torch.sum(grad, 1, keepdim=True, out=grads[1])
 
 
@@ -187,8 +188,8 @@ def _flow(x_NBD: Tensor, parameters: list[Tensor], layout: Layout) -> tuple[Tens
     outputs: dict[int, Tensor] = {}  # by width; used anew by every layer, as fresh memory is slow
     for index in range(layout.depth):
         w1, b1, w2, b2 = parameters[4 * index : 4 * index + 4]
-        active_NBH = torch.baddbmm(b1, kept, w1.mT).relu_()
-        outputs[len(b2[0, 0])] = output_NBO = torch.baddbmm(
+        active_NBH = add_products(b1, kept, w1.mT).relu_()
+        outputs[len(b2[0, 0])] = output_NBO = add_products(
             b2, active_NBH, w2.mT, out=outputs.get(len(b2[0, 0]))
         )
         u_NBC, t_NBC = output_NBO.chunk(2, dim=-1)
@@ -228,17 +229,21 @@ def _flow_backward(
         u_grad, t_grad = output_grad.chunk(2, dim=-1)
         t_grad.copy_(changed_grad)
         before_shift = torch.mul(changed_grad, scale_NBC, out=None if last else changed_grad)
+        # A compiler takes no output that lies between other memory.
+        s_grad = torch.empty_like(before_shift) if torch.compiler.is_compiling() else u_grad
         if log_det_grad is None:
-            torch.mul(before_shift, changed, out=u_grad)
+            torch.mul(before_shift, changed, out=s_grad)
         else:
-            torch.addcmul(log_det_grad[..., None], before_shift, changed, out=u_grad)
+            torch.addcmul(log_det_grad[..., None], before_shift, changed, out=s_grad)
         # The derivative of clamp * tanh(u / clamp) is 1 - slope²; the clamp cancels.
-        _tanh_backward(u_grad, slope_NBC, grad_input=u_grad)
+        _tanh_backward(s_grad, slope_NBC, grad_input=s_grad)
+        if s_grad is not u_grad:
+            u_grad.copy_(s_grad)
         _linear_backward(output_grad, active_NBH, grads[4 * index + 2 : 4 * index + 4])
-        hidden_grad = torch.bmm(output_grad, w2, out=hidden_grad)
+        hidden_grad = products(output_grad, w2, out=hidden_grad)
         _threshold_backward(hidden_grad, active_NBH, 0, grad_input=hidden_grad)
         _linear_backward(hidden_grad, kept, grads[4 * index : 4 * index + 2])
-        changed_grad = torch.baddbmm(kept_grad, hidden_grad, w1, out=None if last else kept_grad)
+        changed_grad = add_products(kept_grad, hidden_grad, w1, out=None if last else kept_grad)
         kept_grad = before_shift
     return torch.cat(_in_order(changed_grad, kept_grad, layout.depth), dim=-1)
 

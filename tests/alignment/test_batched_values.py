@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nexusflow.alignment import MLPAggregator, NexusFlow
+from nexusflow.alignment import MLPAggregator, NexusFlow, batched_values
 
 TASKS = {"segmentation": 6, "depth": 6, "normal": 6}
 
@@ -57,6 +57,20 @@ def test_the_flows_are_inverted_together(options: dict) -> None:
     for task in TASKS:
         assert torch.allclose(inverted[task], output.embeddings[task], atol=1e-5)
         assert torch.equal(latents[task], output.latents[task])
+
+
+@pytest.mark.parametrize("rows", [3, 7])
+def test_values_in_blocks_are_those_of_the_whole(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, entries = surrogates(), taps(batch=5)
+    with torch.no_grad():
+        whole = model(entries)
+        monkeypatch.setattr(batched_values, "ROWS", rows)
+        blocks = model(entries)
+    inverted = model.invert(whole.latents)
+    for task in TASKS:
+        assert torch.allclose(blocks.latents[task], whole.latents[task], rtol=1e-5, atol=1e-6)
+        assert torch.allclose(blocks.log_dets[task], whole.log_dets[task], rtol=1e-5, atol=1e-6)
+        assert torch.allclose(inverted[task], whole.embeddings[task], atol=1e-5)
 
 
 def test_the_inverse_is_that_of_the_single_flows() -> None:

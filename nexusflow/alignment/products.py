@@ -1,0 +1,66 @@
+"""Matrix products of all tasks at once, or one task after the other where that is faster.
+
+Legend: N tasks, B batch, I inputs, O outputs.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["LARGE", "add_products", "products"]
+
+LARGE = 128**3
+"""Multiplications of one task from which on an odd number of tasks is multiplied task by task."""
+
+
+def products(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+    """Multiplies the matrices of every task.
+
+    Args:
+        left: shape (N, O, I).
+        right: shape (N, I, B).
+        out: takes the result, if given.
+
+    Returns:
+        left @ right, shape (N, O, B).
+    """
+    if not _one_by_one(left, right):
+        return torch.bmm(left, right, out=out)
+    if out is None:
+        out = left.new_empty(len(left), left.shape[1], right.shape[2])
+    for task in range(len(left)):
+        torch.mm(left[task], right[task], out=out[task])
+    return out
+
+
+def add_products(added: Tensor, left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+    """Multiplies the matrices of every task and adds something.
+
+    Args:
+        added: shape (N, O, B), or (N, 1, B).
+        left: shape (N, O, I).
+        right: shape (N, I, B).
+        out: takes the result, if given; may be `added`.
+
+    Returns:
+        added + left @ right, shape (N, O, B).
+    """
+    if not _one_by_one(left, right):
+        return torch.baddbmm(added, left, right, out=out)
+    if out is None:
+        out = left.new_empty(len(left), left.shape[1], right.shape[2])
+    for task in range(len(left)):
+        torch.addmm(added[task], left[task], right[task], out=out[task])
+    return out
+
+
+def _one_by_one(left: Tensor, right: Tensor) -> bool:
+    """A batch of products gives every thread whole products: of three, one thread of two computes two.
+
+    By size alone, so that results do not depend on the number of threads.
+    """
+    tasks, rows, inner = left.shape
+    if tasks == 1 or tasks % 2 == 0 or left.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    return rows * inner * right.shape[2] >= LARGE

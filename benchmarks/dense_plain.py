@@ -2,10 +2,10 @@
 
     python benchmarks/dense_plain.py --threads 2 --out dense_plain.csv
 
-Split SegNet at full width, 288 × 384 pixels, two images per step, run by run: `baseline` sees one view of
-every XX both are shown to compute the same in
-fp32; then all contenders take turns, data and optimiser included. Writes a table of times, another of
-differences, and a plot.
+Split SegNet at full width, 288 × 384 pixels, two images per step. `baseline` sees one view of every image,
+`mtpsl` two. Both designs are shown to compute the same in double precision, and how far float32 and bfloat16
+are from it; then all contenders take turns in float32 or bfloat16, data and optimiser included. Writes a
+table of times, another of differences, and a plot.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ The files lie in docs/results/benchmarks/. A table stands between two comments o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tables import read_rows
@@ -70,6 +70,89 @@ def mmd_table() -> str:
     return note + "\n\n" + markdown(["points per sample", "ours", *head], body)
 
 
+def columns_table(name: str, columns: Mapping[str, str], where: Mapping[str, str] | None = None) -> str:
+    """Chosen columns of a file as they stand, the first of them to the left.
+
+    Args:
+        name: of the CSV file, without ending.
+        columns: column of the file → head in the page.
+        where: column → text it begins with in the rows that are shown.
+    """
+    rows = [
+        row
+        for row in read_rows(DOCS / f"results/benchmarks/{name}.csv")
+        if all(row[column].startswith(start) for column, start in (where or {}).items())
+    ]
+    return markdown(list(columns.values()), [[_short(row[column]) for column in columns] for row in rows])
+
+
+def _short(cell: str) -> str:
+    """Three digits of small numbers; everything else as it stands."""
+    try:
+        number = float(cell)
+    except ValueError:
+        return cell
+    return f"{number:.2g}" if 0 < abs(number) < 1e-3 else cell
+
+
+def pipeline_table() -> str:
+    """Commands first, then worlds and loading."""
+    columns = {
+        "what": "what",
+        "size": "size",
+        "unit": "of",
+        "median s": "seconds",
+        "ratio": "ratio",
+        "to": "to",
+    }
+    about = read_rows(DOCS / "results/benchmarks/pipeline.csv")[0]["conditions"]
+    return about + "\n\n" + columns_table("pipeline", columns)
+
+
+def tracking_table() -> str:
+    """A row per evaluator."""
+    columns = {
+        "evaluator": "evaluator",
+        "reading s": "reading, s",
+        "evaluating s": "evaluating, s",
+        "times as fast, evaluating": "times as fast",
+        "times as fast, total": "with reading",
+        "largest difference": "largest difference",
+    }
+    return columns_table("tracking_evaluation", columns)
+
+
+def dense_table(run: str) -> str:
+    """A row per contender."""
+    columns = {
+        "contender": run,
+        "seconds": "seconds per step",
+        "first over this": "times as fast as the plain one",
+    }
+    return columns_table("dense_plain", columns, {"run": run})
+
+
+def precision_table() -> str:
+    """How far one step is from double precision."""
+    columns = {
+        "run": "run",
+        "after steps": "after steps",
+        "contender": "contender",
+        "relative difference of the total": "loss",
+        "relative difference of the gradient": "gradient",
+        "pixels of another class": "other class",
+        "mean difference of depth, m": "depth, m",
+        "mean difference of normals, degrees": "normals, °",
+    }
+    return columns_table("dense_plain_differences", columns)
+
+
+def trained_table() -> str:
+    """What whole trainings reach in either precision."""
+    columns = {"metric": "metric", "bf16": "bfloat16", "fp32": "float32", "difference": "difference, paired"}
+    return columns_table("precision", columns)
+
+
 def replaced(page: str, name: str, table: str) -> str:
     """The page with another table between the comments of that name."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
@@ -83,7 +166,17 @@ def main() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for mode in ("fp32", "bf16", "compiled"):
         page = replaced(page, f"coupling {mode}", coupling_table(mode))
-    write_text(PAGE, replaced(page, "mmd", mmd_table()))
+    for run in ("baseline", "mtpsl"):
+        page = replaced(page, f"dense {run}", dense_table(run))
+    for name, table in (
+        ("mmd", mmd_table()),
+        ("one step", precision_table()),
+        ("trained", trained_table()),
+        ("tracking", tracking_table()),
+        ("pipeline", pipeline_table()),
+    ):
+        page = replaced(page, name, table)
+    write_text(PAGE, page)
 
 
 if __name__ == "__main__":

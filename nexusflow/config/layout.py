@@ -30,25 +30,29 @@ class Layout:
         """Folder of the scale."""
         return self.root / self.scale
 
+    def _path(self, *parts: str) -> Path:
+        # One path instead of one per part: the workflow asks for tens of thousands.
+        return self.root.joinpath(self.scale, *parts)
+
     def data(self, suite: str, world: str) -> Path:
         """Data root of a world."""
-        return self.base / "data" / suite / world
+        return self._path("data", suite, world)
 
     def cache(self, suite: str, world: str) -> Path:
         """Folder of the decoded, memory-mapped data of a world."""
-        return self.base / "cache" / suite / world
+        return self._path("cache", suite, world)
 
     def partition(self, suite: str, world: str, kind: str) -> Path:
         """Partition table of a world."""
-        return self.base / "partitions" / suite / world / f"{kind}.csv"
+        return self._path("partitions", suite, world, f"{kind}.csv")
 
     def checkpoint(self, suite: str, run: str, seed: int | str) -> Path:
         """Folder of what training leaves, apart from what is made of it, to be versioned alone."""
-        return self.base / "checkpoints" / suite / run / f"seed{seed}"
+        return self._path("checkpoints", suite, run, f"seed{seed}")
 
     def run(self, suite: str, run: str, seed: int | str) -> Path:
         """Folder of the predictions and metrics of one run with one seed."""
-        return self.base / "runs" / suite / run / f"seed{seed}"
+        return self._path("runs", suite, run, f"seed{seed}")
 
     def predictions(self, suite: str, run: str, seed: int | str) -> Path:
         """Folder of a run's predictions on the validation split."""
@@ -64,19 +68,19 @@ class Layout:
 
     def features(self, suite: str, run: str, seed: int | str) -> Path:
         """Features of a trained run on validation frames; a .json of the same stem lies beside it."""
-        return self.base / "features" / suite / run / f"seed{seed}.npz"
+        return self._path("features", suite, run, f"seed{seed}.npz")
 
     def analysis(self, kind: str, suite: str, run: str, seed: int | str) -> Path:
         """Result of an analysis of a run's features; arrays, if any, lie in a .npz of the same stem."""
-        return self.base / "analyses" / kind / suite / run / f"seed{seed}.json"
+        return self._path("analyses", kind, suite, run, f"seed{seed}.json")
 
     def outline(self, suite: str) -> Path:
         """What a suite's model is made of: parts, shapes, numbers of parameters."""
-        return self.base / "outlines" / f"{suite}.json"
+        return self._path("outlines", f"{suite}.json")
 
     def cost(self, suite: str) -> Path:
         """Measured time and memory of a suite's training steps."""
-        return self.base / "cost" / f"{suite}.json"
+        return self._path("cost", f"{suite}.json")
 
     def log(self, rule: str, *parts: str) -> str:
         """Log file of a rule, as a workflow pattern."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,6 +105,10 @@ class Configuration:
     scale: ScaleConfig
     runs: dict[str, dict[str, RunConfig]]
     paper: PaperConfig
+    # The workflow asks once per job of a run.
+    _resolved: dict[tuple[str, str], NuScenesRun | NYUv2Run] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def scale_path(self) -> Path:
@@ -194,7 +198,7 @@ class Configuration:
         return _validate(type(section.world), content, self.scale_path, f"{suite}.worlds.{name}")
 
     def resolve(self, suite: str, run: str) -> NuScenesRun | NYUv2Run:
-        """Put together everything that a run depends on.
+        """Put together everything that a run depends on, the first time it is asked for.
 
         Args:
             suite: suite name.
@@ -207,6 +211,11 @@ class Configuration:
             UserError: if the row is only declared, names an unknown budget, world or initial run, or has a
                 method that cannot act.
         """
+        if (suite, run) not in self._resolved:
+            self._resolved[suite, run] = self._resolve(suite, run)
+        return self._resolved[suite, run]
+
+    def _resolve(self, suite: str, run: str) -> NuScenesRun | NYUv2Run:
         row = self.row(suite, run)
         where = f"{suite}.{run}"
         if row.method is None:

@@ -216,7 +216,8 @@ class Pipeline(PictureInputs):
 
     def cache_files(self, scale: str, suite: str, world: str) -> list[str]:
         """Files of the decoded data of a world."""
-        return [str(Layout(scale).cache(suite, world) / name) for name in self.cache_names(suite)]
+        folder = Layout(scale).cache(suite, world)
+        return [f"{folder}/{name}" for name in self.cache_names(suite)]
 
     def default_cache_files(self, wildcards: Any, suite: str) -> list[str]:
         """Files of the decoded data of the world that runs use by default."""
@@ -229,7 +230,8 @@ class Pipeline(PictureInputs):
 
     def run_files(self, scale: str, suite: str, run: str, seed: int | str) -> list[str]:
         """Files that training publishes."""
-        return [str(Layout(scale).checkpoint(suite, run, seed) / name) for name in CHECKPOINT_FILES]
+        folder = Layout(scale).checkpoint(suite, run, seed)
+        return [f"{folder}/{name}" for name in CHECKPOINT_FILES]
 
     def weights_inputs(self, wildcards: Any, suite: str) -> list[str]:
         """Weights that a run predicts with, its own or those that its row names, and where they come from."""
@@ -239,9 +241,8 @@ class Pipeline(PictureInputs):
 
     def prediction_files(self, scale: str, suite: str, run: str, seed: int | str) -> list[str]:
         """Files that prediction publishes."""
-        return [
-            str(Layout(scale).predictions(suite, run, seed) / name) for name in self.prediction_names(suite)
-        ]
+        folder = Layout(scale).predictions(suite, run, seed)
+        return [f"{folder}/{name}" for name in self.prediction_names(suite)]
 
     def training_inputs(self, wildcards: Any, suite: str | None = None) -> list[str]:
         """Decoded data, partition and initial weights of a run."""

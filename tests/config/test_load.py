@@ -1,5 +1,6 @@
 """Configuration files: the shipped ones are right, and every mistake is one sentence with file and key."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,12 @@ def test_a_missing_file_is_named(config_folder: Path) -> None:
     (config_folder / "experiments.yaml").unlink()
     with pytest.raises(UserError, match=r"experiments\.yaml is missing"):
         load_configuration(config_folder)
+
+
+def test_a_run_is_resolved_once_and_anew_in_a_changed_copy(config_folder: Path) -> None:
+    first = load_configuration(config_folder, "smoke")
+    run = first.resolve("nyuv2", "baseline")
+    assert first.resolve("nyuv2", "baseline") is run
+    row = first.row("nyuv2", "baseline").model_copy(update={"training": {"steps": run.training.steps + 1}})
+    runs = {**first.runs, "nyuv2": {**first.runs["nyuv2"], "baseline": row}}
+    assert replace(first, runs=runs).resolve("nyuv2", "baseline").training.steps == run.training.steps + 1

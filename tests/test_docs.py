@@ -25,7 +25,7 @@ def test_python_blocks_run_in_order(page):
 
 
 def test_the_quickstart_has_code():
-    assert len(CODE[ROOT / "docs" / "guide" / "quickstart.md"]) == 2
+    assert len(CODE[ROOT / "docs" / "guide" / "quickstart.md"]) == 3
 
 
 def test_every_page_is_in_the_navigation_and_exists():
@@ -47,11 +47,29 @@ def test_links_between_pages_lead_somewhere():
             assert link.startswith("http") or (inside and (page.parent / link).exists()), (page.name, link)
 
 
+def test_the_page_of_results_shows_whole_tables():
+    text = (ROOT / "docs" / "guide" / "results.md").read_text(encoding="utf-8")
+    shown = re.findall(r'^--8<-- "(.+?):(\d+):(\d+)"$', text, re.MULTILINE)
+    assert len(shown) == 2
+    for name, first, last in shown:
+        lines = ["", *(ROOT / "docs" / name).read_text(encoding="utf-8").splitlines(), ""]
+        table = lines[int(first) : int(last) + 1]
+        assert table[0].startswith("| Method") and all(line.startswith("|") for line in table), name
+        assert not lines[int(first) - 1] and not lines[int(last) + 1], name
+
+
 def test_the_reference_names_modules_that_exist():
     for page in PAGES:
         for name in re.findall(r"^::: ([\w.]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
             path = ROOT.joinpath(*name.split("."))
             assert path.with_suffix(".py").exists() or path.parent.with_suffix(".py").exists(), name
+
+
+def test_examples_stand_under_the_heading_that_the_site_shows_as_code():
+    sources = sorted((ROOT / "nexusflow").rglob("*.py"))
+    texts = {path.name: path.read_text(encoding="utf-8") for path in sources}
+    assert [name for name, text in texts.items() if re.search(r"^ +Example:$", text, re.MULTILINE)] == []
+    assert any(re.search(r"^ +Examples:$", text, re.MULTILINE) for text in texts.values())
 
 
 def test_the_versions_agree():
@@ -70,3 +88,4 @@ def test_the_site_is_built(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
     subprocess.run(command, check=True, cwd=ROOT)
     assert "lipschitz" in (tmp_path / "api" / "flows" / "index.html").read_text(encoding="utf-8")
+    assert "Full supervision" in (tmp_path / "guide" / "results" / "index.html").read_text(encoding="utf-8")

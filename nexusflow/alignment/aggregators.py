@@ -30,7 +30,7 @@ class MLPAggregator(nn.Module):
     Source: Tables A.1 and B.1 of the paper ("MLP", 3 layers best); pooling, width and norm are not stated
     there.
 
-    Example:
+    Examples:
         >>> g = MLPAggregator(in_dim=8, dim=16)
         >>> g({"features": torch.randn(2, 30, 8), "weights": torch.rand(2, 30)}).shape
         torch.Size([2, 16])
@@ -64,7 +64,7 @@ class AttentionAggregator(nn.Module):
 
     Source: v1 of the paper ("transformer"); pooling by queries is our reading for sets without a grid.
 
-    Example:
+    Examples:
         >>> g = AttentionAggregator(in_dim=8, dim=16, heads=4)
         >>> g({"features": torch.randn(2, 30, 8), "positions": torch.rand(2, 30, 2)}).shape
         torch.Size([2, 16])
@@ -120,7 +120,7 @@ class DeformableAggregator(nn.Module):
 
     Source: Table A.1 of the paper ("deformable"); all sizes are our choice, the paper states none.
 
-    Example:
+    Examples:
         >>> g = DeformableAggregator(in_dim=8, dim=16, heads=4)
         >>> g(torch.randn(2, 8, 50, 50)).shape
         torch.Size([2, 16])

@@ -300,7 +300,7 @@ def attach(
 
     Source: Eqs. 1 to 5 of the paper.
 
-    Example:
+    Examples:
         >>> class Model(nn.Module):
         ...     def __init__(self):
         ...         super().__init__()

@@ -18,13 +18,11 @@ __all__ = ["AffineCoupling", "CouplingStack"]
 
 
 class AffineCoupling(nn.Module):
-    r"""One RealNVP layer: keeps the first part of its input and rescales and shifts the second part.
+    """One RealNVP layer: keeps the first part of its input and rescales and shifts the second part.
 
-    .. math:: c(a, b) = \big(a,\; b \odot \exp s(a) + t(a)\big), \qquad \log|\det J| = \sum_k s_k(a)
-
-    The log-scale is softly clamped, :math:`s = \alpha \tanh(u / \alpha)`, and the last linear layer starts at
-    zero, so that a new layer is the identity. Networks, scale and shift are computed in full precision also
-    under autocast.
+    c(a, b) = (a, b · exp s(a) + t(a)) with log |det J| = Σₖ sₖ(a). The log-scale is softly clamped,
+    s = α tanh(u / α), and the last linear layer starts at zero, so that a new layer is the identity. Networks,
+    scale and shift are computed in full precision also under autocast.
 
     Args:
         dim: size D of the input, at least 2.
@@ -38,7 +36,7 @@ class AffineCoupling(nn.Module):
     Source: Eq. 1 of the paper, with the kept part concatenated so that the layer is a bijection; clamp and
     initialisation are not stated there.
 
-    Example:
+    Examples:
         >>> layer = AffineCoupling(dim=4)
         >>> x_BD = torch.randn(3, 4)
         >>> z_BD, log_det_B = layer(x_BD)
@@ -132,7 +130,7 @@ class CouplingStack(nn.Module):
 
     Source: section "Method" of the paper (RealNVP; depth 6 on nuScenes, 4 on NYUv2).
 
-    Example:
+    Examples:
         >>> flow = CouplingStack(dim=5, depth=6)
         >>> x_BD = torch.randn(3, 5)
         >>> z_BD, log_det_B = flow(x_BD)
@@ -224,7 +222,7 @@ class CouplingStack(nn.Module):
             An upper bound of the distance of two images over that of the points, without unit; infinite
             where there is none.
 
-        Example:
+        Examples:
             >>> flow = CouplingStack(dim=4, depth=2)
             >>> flow.lipschitz()  # a new flow is the identity
             1.0

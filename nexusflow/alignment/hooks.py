@@ -62,7 +62,7 @@ class _Hook:
 def width_of(tap: Tap) -> int:
     """Returns the features C of a tap (B, C), (B, N, C) or (B, C, H, W).
 
-    Example:
+    Examples:
         >>> width_of(torch.zeros(2, 30, 8)), width_of(torch.zeros(2, 8, 4, 5))
         (8, 8)
     """

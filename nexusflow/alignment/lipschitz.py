@@ -23,7 +23,7 @@ def shear_norm(p_M: Tensor, q_M: Tensor) -> Tensor:
     Returns:
         Spectral norms, shape (M,).
 
-    Example:
+    Examples:
         >>> shear_norm(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 0.0])).tolist()
         [1.0, 2.0]
     """
@@ -52,7 +52,7 @@ def network_bounds(networks: Iterable[nn.Module], size: int) -> list[float]:
 def inverse_stretch(
     bounds: tuple[float, float], clamp: float, e_EMC: Tensor, b_EMC: Tensor, radius_M: Tensor
 ) -> tuple[Tensor, Tensor]:
-    r"""Bound how much an inverse layer, :math:`b = (b' - t(a)) \odot e`, stretches a ball.
+    """Bound how much an inverse layer, b = (b′ − t(a)) · e, stretches a ball.
 
     Its Jacobian is at most [[1, 0], [q, p]] with p = max e and q = p Lip(t) + max |b| Lip(s).
 
@@ -86,7 +86,7 @@ def inverse_stretch(
 def forward_stretch(
     bounds: tuple[float, float], clamp: float, s_MC: Tensor, b_MC: Tensor, radius_M: Tensor
 ) -> Tensor:
-    r"""Bound how much a layer, :math:`b' = b \odot \exp s(a) + t(a)`, stretches a ball.
+    """Bound how much a layer, b′ = b · exp s(a) + t(a), stretches a ball.
 
     Args:
         bounds: Lipschitz constants of s and t.

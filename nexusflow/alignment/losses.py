@@ -16,7 +16,7 @@ Normalization = Literal["none", "layer", "unit"]
 
 
 def center_loss(z_NBD: Tensor, reduction: Reduction = "sum") -> Tensor:
-    r"""Squared distances of the tasks' embeddings to their centre, :math:`\sum_i \|z_i - \bar z\|^2`.
+    """Squared distances of the tasks' embeddings to their centre, Σᵢ ‖zᵢ − z̄‖².
 
     Args:
         z_NBD: embeddings, one (B, D) slice per task.
@@ -27,7 +27,7 @@ def center_loss(z_NBD: Tensor, reduction: Reduction = "sum") -> Tensor:
 
     Source: Eq. 4 of the paper, the loss it adopts. It equals `pair_loss` divided by the number of tasks.
 
-    Example:
+    Examples:
         >>> center_loss(torch.tensor([[[0.0, 0.0]], [[2.0, 0.0]]])).item()
         2.0
     """
@@ -35,7 +35,7 @@ def center_loss(z_NBD: Tensor, reduction: Reduction = "sum") -> Tensor:
 
 
 def pair_loss(z_NBD: Tensor, reduction: Reduction = "sum") -> Tensor:
-    r"""Squared distances between the embeddings of all pairs of tasks, :math:`\sum_{i<j} \|z_i - z_j\|^2`.
+    """Squared distances between the embeddings of all pairs of tasks, Σ ‖zᵢ − zⱼ‖² over i < j.
 
     Args:
         z_NBD: embeddings, one (B, D) slice per task.
@@ -46,7 +46,7 @@ def pair_loss(z_NBD: Tensor, reduction: Reduction = "sum") -> Tensor:
 
     Source: Eq. 3 of the paper.
 
-    Example:
+    Examples:
         >>> pair_loss(torch.tensor([[[0.0, 0.0]], [[2.0, 0.0]]])).item()
         4.0
     """

@@ -61,7 +61,7 @@ class AlignmentOutput:
 
 
 class NexusFlow(nn.Module):
-    r"""Aligns task branches in a common latent space, :math:`z_i = c_i(g_i(h_i))`.
+    """Aligns task branches in a common latent space, zᵢ = cᵢ(gᵢ(hᵢ)).
 
     Every task has its own aggregator g and flow c, of equal architecture. The loss takes all samples of a
     batch, whichever labels they have. The surrogates leave the branches as they are and are dropped at
@@ -71,7 +71,11 @@ class NexusFlow(nn.Module):
         tasks: features of each task's branch, by task; at least two tasks.
         dim: size D of h' and z.
         depth: couplings per flow; 0 aligns h' itself ("w/o inv").
-        hidden, clamp, additive, fused, permutation_seed: see `CouplingStack`.
+        hidden: see `CouplingStack`.
+        clamp: see `CouplingStack`.
+        additive: see `CouplingStack`.
+        fused: see `CouplingStack`.
+        permutation_seed: see `CouplingStack`.
         aggregator: ``mlp``, ``attention`` or ``deformable``, or a function (features, D) that builds another;
             or one of these per task.
         loss: ``center`` or ``pair``.
@@ -88,7 +92,7 @@ class NexusFlow(nn.Module):
 
     Source: Eqs. 1 to 5 of the paper; the weight lambda of Eq. 5 belongs to the training method.
 
-    Example:
+    Examples:
         >>> surrogates = NexusFlow({"track": 8, "map": 4}, dim=16)
         >>> output = surrogates({"track": torch.randn(2, 30, 8), "map": torch.randn(2, 4, 50, 50)})
         >>> output.loss.backward()

@@ -30,7 +30,7 @@ def effective_rank(x_BD: Tensor) -> float:
     Returns:
         A value from 1 to min(B - 1, D), or 0 if all vectors are equal.
 
-    Example:
+    Examples:
         >>> round(effective_rank(torch.eye(5)), 3)
         4.0
     """
@@ -72,7 +72,7 @@ def collapse_signs(report: Mapping[str, float]) -> list[str]:
         A sentence per sign; none if there is no sign, or if the loss is not small either. The thresholds are
         our choice.
 
-    Example:
+    Examples:
         >>> collapse_signs({"relative_loss": 1e-4, "distance_ratio": 0.98, "map/latent_rank": 1.2})[0]
         'latents of one sample are no closer than those of different samples (ratio 0.98)'
     """
@@ -102,7 +102,7 @@ class CollapseMonitor(nn.Module):
         latent_dim: size L of the aligned z; ``dim`` if not given.
         window: number W of remembered samples.
 
-    Example:
+    Examples:
         >>> from nexusflow.alignment import NexusFlow
         >>> monitor = CollapseMonitor(["track", "map"], dim=4)
         >>> surrogates = NexusFlow({"track": 8, "map": 8}, dim=4)

@@ -22,7 +22,7 @@ def join_optimizer(optimizer: Optimizer, parameters: Sequence[tuple[str, nn.Para
     Raises:
         ValueError: if the optimiser has one of the parameters already.
 
-    Example:
+    Examples:
         >>> import torch
         >>> optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)
         >>> join_optimizer(optimizer, [("scale", nn.Parameter(torch.ones(1)))])

@@ -47,7 +47,7 @@ def tokens_of(tap: Tap) -> Tokens:
     Raises:
         ValueError: if the shapes do not fit together.
 
-    Example:
+    Examples:
         >>> tokens = tokens_of(torch.randn(2, 8, 4, 5))
         >>> tokens.features_BQF.shape, tokens.positions_BQ2[0, 0].tolist()
         (torch.Size([2, 20, 8]), [0.10000000149011612, 0.125])

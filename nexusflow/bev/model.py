@@ -46,7 +46,7 @@ class BEVModel(nn.Module):
     Args:
         config: every size and switch.
 
-    Example:
+    Examples:
         >>> model = BEVModel(BEVModelConfig())
         >>> model.set_step(0)  # noise of this training step follows from (seed, step) alone
         >>> output = model(images, ego2img, ego2global, timestamps, truth)  # doctest: +SKIP

@@ -17,7 +17,7 @@ class BatchNoise:
         seed: seed of the stream.
         part: which samples of the batch are seen; None for all.
 
-    Example:
+    Examples:
         >>> whole = BatchNoise(0).rand(4, 2)
         >>> torch.equal(BatchNoise(0, BatchPart(2, 4, 4)).rand(2, 2), whole[2:])
         True

@@ -27,7 +27,7 @@ class FingerprintMemory:
         author: file that defines it; another content, like another Python, makes what is remembered useless.
         folder: Snakemake's folder of the project; nothing is remembered where it does not exist.
 
-    Example:
+    Examples:
         >>> FingerprintMemory(str.upper, Path(__file__), Path("no such folder"))(b"a = 1")
         'A = 1'
     """

@@ -18,6 +18,14 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "guide" / "benchmarks.md"
 OURS = "nexusflow"
 FLOOR = "bare products"
+NOT_MEASURED = "Not measured."
+PICTURES = {
+    "coupling_stack": "Times of other libraries over ours",
+    "alignment_overhead": "Time and memory with the alignment over those without",
+    "mmd": "Seconds against points per sample",
+    "dense_plain": "Seconds per training step",
+    "pipeline": "Dry runs of the workflow",
+}
 
 
 def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -26,11 +34,17 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def table_of(name: str) -> list[dict[str, str]]:
+    """The rows of a benchmark; none where it was not measured."""
+    path = DOCS / "results" / "benchmarks" / f"{name}.csv"
+    return read_rows(path) if path.exists() else []
+
+
 def coupling_table(mode: str) -> str:
     """A row per operation, number of tasks and batch; the others as multiples of our time."""
-    rows = [row for row in read_rows(DOCS / "results/benchmarks/coupling_stack.csv") if row["mode"] == mode]
+    rows = [row for row in table_of("coupling_stack") if row["mode"] == mode]
     if not rows:
-        return "Not measured."
+        return NOT_MEASURED
     names = list(dict.fromkeys(row["library"] for row in rows if row["library"] != OURS))
     versions = {row["library"]: row["version"] for row in rows}
     cells: dict[tuple[str, str, str], dict[str, dict[str, str]]] = {}
@@ -50,7 +64,9 @@ def coupling_table(mode: str) -> str:
 
 def mmd_table() -> str:
     """A row per size; the others as multiples of our time."""
-    rows = read_rows(DOCS / "results/benchmarks/mmd.csv")
+    rows = table_of("mmd")
+    if not rows:
+        return NOT_MEASURED
     names = list(dict.fromkeys(row["library"] for row in rows if row["library"] != OURS))
     versions = {row["library"]: row["version"] for row in rows}
     body = []
@@ -80,9 +96,11 @@ def columns_table(name: str, columns: Mapping[str, str], where: Mapping[str, str
     """
     rows = [
         row
-        for row in read_rows(DOCS / f"results/benchmarks/{name}.csv")
+        for row in table_of(name)
         if all(row[column].startswith(start) for column, start in (where or {}).items())
     ]
+    if not rows:
+        return NOT_MEASURED
     return markdown(list(columns.values()), [[_short(row[column]) for column in columns] for row in rows])
 
 
@@ -105,8 +123,8 @@ def pipeline_table() -> str:
         "ratio": "ratio",
         "to": "to",
     }
-    about = read_rows(DOCS / "results/benchmarks/pipeline.csv")[0]["conditions"]
-    return about + "\n\n" + columns_table("pipeline", columns)
+    about = [row["conditions"] for row in table_of("pipeline")[:1]]
+    return "\n\n".join([*about, columns_table("pipeline", columns)])
 
 
 def tracking_table() -> str:
@@ -153,12 +171,49 @@ def trained_table() -> str:
     return columns_table("precision", columns)
 
 
+def alignment_table() -> str:
+    """A row per pair of runs."""
+    rows = table_of("alignment_overhead")
+    if not rows:
+        return NOT_MEASURED
+    head = [
+        "suite, phase",
+        "without",
+        "aligned",
+        "time",
+        "single repeats",
+        "processor",
+        "memory",
+        "own memory",
+    ]
+    body = [
+        [
+            row["pair"],
+            f"{float(row['without ms']):.0f} ms",
+            f"{float(row['aligned ms']):.0f} ms",
+            f"{float(row['time ratio']):.3f}",
+            f"{float(row['from']):.2f} to {float(row['to']):.2f}",
+            *(f"{float(row[name]):.3f}" for name in ("processor ratio", "memory ratio", "own memory ratio")),
+        ]
+        for row in rows
+    ]
+    note = f"{rows[0]['conditions']}; repeats: {rows[0]['repeats']}, steps of each run: {rows[0]['steps']}."
+    return note + "\n\n" + markdown(head, body)
+
+
+def picture(name: str, caption: str) -> str:
+    """The plot of a benchmark; nothing where there is none."""
+    exists = (DOCS / "results" / "benchmarks" / f"{name}.png").exists()
+    return f"![{caption}](../results/benchmarks/{name}.png)" if exists else ""
+
+
 def replaced(page: str, name: str, table: str) -> str:
     """The page with another table between the comments of that name."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     before, rest = page.split(begin)
     _, after = rest.split(end)
-    return f"{before}{begin}\n\n{table}\n\n{end}{after}"
+    shown = f"\n{table}\n\n" if table else ""
+    return f"{before}{begin}\n{shown}{end}{after}"
 
 
 def main() -> None:
@@ -169,6 +224,7 @@ def main() -> None:
     for run in ("baseline", "mtpsl"):
         page = replaced(page, f"dense {run}", dense_table(run))
     for name, table in (
+        ("alignment", alignment_table()),
         ("mmd", mmd_table()),
         ("one step", precision_table()),
         ("trained", trained_table()),
@@ -176,6 +232,8 @@ def main() -> None:
         ("pipeline", pipeline_table()),
     ):
         page = replaced(page, name, table)
+    for name, caption in PICTURES.items():
+        page = replaced(page, f"picture {name}", picture(name, caption))
     write_text(PAGE, page)
 
 

@@ -21,8 +21,8 @@ class AffineCoupling(nn.Module):
     """One RealNVP layer: keeps the first part of its input and rescales and shifts the second part.
 
     c(a, b) = (a, b · exp s(a) + t(a)) with log |det J| = Σₖ sₖ(a). The log-scale is softly clamped,
-    s = α tanh(u / α), and the last linear layer starts at zero, so that a new layer is the identity. Networks,
-    scale and shift are computed in full precision also under autocast.
+    s = α tanh(u / α), and the last linear layer starts at zero, so that a new layer is the identity.
+    Networks, scale and shift are computed in full precision also under autocast.
 
     Args:
         dim: size D of the input, at least 2.

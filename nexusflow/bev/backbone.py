@@ -23,11 +23,15 @@ class ImageBackbone(nn.Module):
         recompute: compute the blocks' activations again in the backward pass instead of keeping them.
     """
 
+    # Much the same for all cameras; learned from scratch, it needs no statistics of a data set.
+    pixel_mean = (118.0, 118.0, 118.0)
+    pixel_std = (60.0, 60.0, 60.0)
+
     def __init__(self, config: BackboneConfig, groups: int, recompute: bool = False) -> None:
         super().__init__()
         self.recompute = recompute
         self.output_stage = config.output_stage
-        self.stride = 4 * 2**config.output_stage
+        self.strides, self.stride = config.strides, config.strides[0]
         self.stem = ConvBlock(3, config.stem_channels, groups, stride=2)
         self.stages = nn.ModuleList()
         inner = config.stem_channels

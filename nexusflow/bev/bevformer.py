@@ -1,7 +1,7 @@
 """The paper's BEV encoder: layers of temporal self-attention, spatial cross-attention and feed-forward.
 
 Letters: B samples, N cameras, C channels, H/W BEV rows/columns, Q = H·W, h/w feature rows/columns, Z heights,
-E heads, M points, R pillars that a camera sees.
+E heads, M points, R pillars that a camera sees, L levels of camera features.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nexusflow.bev.config import EncoderConfig
 from nexusflow.bev.deformable import deformable_sample, init_offsets
-from nexusflow.bev.layers import FeedForward, kept_or_recomputed
+from nexusflow.bev.layers import FeedForward, kept_or_recomputed, levels_of
 from nexusflow.bev.lifting import pillar_points
 
 __all__ = ["BEVFormerEncoder"]
@@ -50,46 +50,58 @@ class TemporalSelfAttention(nn.Module):
 
 
 class SpatialCrossAttention(nn.Module):
-    """Deformable attention of each pillar to the cameras that see it, averaged over them."""
+    """Deformable attention of each pillar to all levels of the cameras that see it, averaged over cameras."""
 
-    def __init__(self, config: EncoderConfig, image_channels: int) -> None:
+    def __init__(self, config: EncoderConfig, image_channels: int, levels: int = 1) -> None:
         super().__init__()
         self.heads, self.points, self.heights = config.heads, config.points, len(config.heights_m)
-        count = config.heads * self.heights * config.points
+        self.levels = levels
+        count = config.heads * levels * self.heights * config.points
         self.offsets = nn.Linear(config.channels, 2 * count)
         self.weights = nn.Linear(config.channels, count)
         self.value = nn.Conv2d(image_channels, config.channels, 1)
         self.out = nn.Linear(config.channels, config.channels)
-        init_offsets(self.offsets, config.heads, self.heights * config.points)
+        init_offsets(self.offsets, config.heads, self.heights * config.points, levels)
 
     def forward(
-        self, query_BQC: Tensor, features_BNChw: Tensor, where_BNQZ2: Tensor, seen_BNQZ: Tensor
+        self,
+        query_BQC: Tensor,
+        features: Tensor | tuple[Tensor, ...],
+        where_BNQZ2: Tensor,
+        seen_BNQZ: Tensor,
     ) -> Tensor:
-        batch, cameras = features_BNChw.shape[:2]
-        value = self.value(features_BNChw.flatten(0, 1))
-        size = torch.tensor([value.shape[-1], value.shape[-2]], device=value.device, dtype=torch.float32)
-        offsets = self.offsets(query_BQC).float().unflatten(-1, (self.heads, self.heights, self.points, 2))
-        shape = (self.heads, self.heights * self.points)
-        weights = self.weights(query_BQC).float().unflatten(-1, shape).softmax(-1)
-        value_BNChw = value.unflatten(0, (batch, cameras))
+        levels = levels_of(features)
+        batch, cameras = levels[0].shape[:2]
+        values = [self.value(level.flatten(0, 1)).unflatten(0, (batch, cameras)) for level in levels]
+        shape = (self.heads, self.levels, self.heights, self.points, 2)
+        offsets = self.offsets(query_BQC).float().unflatten(-1, shape)
+        # The weights of all levels together sum to one.
+        weights = self.weights(query_BQC).float().unflatten(-1, (self.heads, -1)).softmax(-1)
+        weights = weights.unflatten(-1, (self.levels, -1))
         hit_BNQ = seen_BNQZ.any(-1)
-        mixed_BQC = torch.zeros(batch, offsets.shape[1], value.shape[1], device=value.device)
+        mixed_BQC = torch.zeros(*query_BQC.shape[:2], values[0].shape[2], device=query_BQC.device)
         for camera in range(cameras):
             # Only pillars that the camera sees in some sample: about a quarter of them.
             rows_R = hit_BNQ[:, camera].any(0).nonzero()[:, 0]
-            where = where_BNQZ2[:, camera, rows_R][:, :, None, :, None] + offsets[:, rows_R] * (2.0 / size)
-            sampled = deformable_sample(value_BNChw[:, camera], where.flatten(3, 4), weights[:, rows_R])
-            mixed_BQC.index_add_(1, rows_R, sampled * hit_BNQ[:, camera, rows_R, None].float())
+            hit_BR1 = hit_BNQ[:, camera, rows_R, None].float()
+            centre = where_BNQZ2[:, camera, rows_R][:, :, None, :, None]
+            for level, value in enumerate(values):
+                size = torch.tensor(
+                    [value.shape[-1], value.shape[-2]], device=value.device, dtype=torch.float32
+                )
+                where = (centre + offsets[:, rows_R, :, level] * (2.0 / size)).flatten(3, 4)
+                sampled = deformable_sample(value[:, camera], where, weights[:, rows_R, :, level])
+                mixed_BQC.index_add_(1, rows_R, sampled * hit_BR1)
         return self.out(mixed_BQC / hit_BNQ.sum(1).clamp(min=1)[..., None])
 
 
 class EncoderLayer(nn.Module):
     """Temporal self-attention, spatial cross-attention, feed-forward, each with residual and LayerNorm."""
 
-    def __init__(self, config: EncoderConfig, image_channels: int) -> None:
+    def __init__(self, config: EncoderConfig, image_channels: int, levels: int = 1) -> None:
         super().__init__()
         self.temporal = TemporalSelfAttention(config)
-        self.spatial = SpatialCrossAttention(config, image_channels)
+        self.spatial = SpatialCrossAttention(config, image_channels, levels)
         self.norms = nn.ModuleList(nn.LayerNorm(config.channels) for _ in range(2))
         self.feed_forward = FeedForward(config.channels, config.ffn_channels)
 
@@ -99,7 +111,7 @@ class EncoderLayer(nn.Module):
         position_QC: Tensor,
         previous_BCHW: Tensor,
         cells_Q2: Tensor,
-        cameras: tuple[Tensor, Tensor, Tensor],
+        cameras: tuple[tuple[Tensor, ...], Tensor, Tensor],
     ) -> Tensor:
         query = self.norms[0](query_BQC + self.temporal(query_BQC, position_QC, previous_BCHW, cells_Q2))
         query = self.norms[1](query + self.spatial(query + position_QC, *cameras))
@@ -116,6 +128,7 @@ class BEVFormerEncoder(nn.Module):
         cells: cells per side.
         image_hw: size of the input images (pixels).
         recompute: compute the layers' activations again in the backward pass instead of keeping them.
+        levels: levels of the camera features.
 
     Source: BEVFormer's encoder as used by UniAD, without the motion-signal input; the previous grid is warped
     by the full ego motion instead of being shifted and rotated apart.
@@ -132,6 +145,7 @@ class BEVFormerEncoder(nn.Module):
         cells: int,
         image_hw: tuple[int, int],
         recompute: bool = False,
+        levels: int = 1,
     ) -> None:
         super().__init__()
         self.config, self.cells, self.image_hw, self.recompute = config, cells, image_hw, recompute
@@ -140,7 +154,13 @@ class BEVFormerEncoder(nn.Module):
         self.register_buffer("cells_Q2", points[:: len(config.heights_m), :2] / half_m, persistent=False)
         self.queries_QC = nn.Parameter(torch.randn(cells * cells, config.channels) * 0.02)
         self.position_QC = nn.Parameter(torch.randn(cells * cells, config.channels) * 0.02)
-        self.layers = nn.ModuleList(EncoderLayer(config, image_channels) for _ in range(config.layers))
+        self.layers = nn.ModuleList(
+            EncoderLayer(config, image_channels, levels) for _ in range(config.layers)
+        )
+        # One level needs no name.
+        self.level_LC11 = (
+            nn.Parameter(torch.randn(levels, image_channels, 1, 1) * 0.02) if levels > 1 else None
+        )
 
     def _project(self, ego2img_BN44: Tensor) -> tuple[Tensor, Tensor]:
         """Return normalised image positions (B, N, Q, Z, 2) in [-1, 1] and which points are seen."""
@@ -153,16 +173,24 @@ class BEVFormerEncoder(nn.Module):
         shape = (self.cells * self.cells, len(self.config.heights_m))
         return where.clamp(-10, 10).unflatten(2, shape), seen.unflatten(2, shape)
 
-    def forward(self, features_BNChw: Tensor, ego2img_BN44: Tensor, previous_BCHW: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        features: Tensor | tuple[Tensor, ...],
+        ego2img_BN44: Tensor,
+        previous_BCHW: Tensor | None,
+    ) -> Tensor:
         """Return the BEV grid (B, C, H, W); without a previous grid the current queries stand in for it."""
-        batch = features_BNChw.shape[0]
+        levels = levels_of(features)
+        if self.level_LC11 is not None:
+            levels = tuple(x + name for x, name in zip(levels, self.level_LC11, strict=True))
+        batch = levels[0].shape[0]
         where, seen = self._project(ego2img_BN44)
         query = self.queries_QC[None].expand(batch, -1, -1)
         side = (self.cells, self.cells)
         if previous_BCHW is None:
             previous_BCHW = query.transpose(1, 2).unflatten(2, side)
         for layer in self.layers:
-            cameras = (features_BNChw, where, seen)
+            cameras = (levels, where, seen)
             inputs = (query, self.position_QC, previous_BCHW, self.cells_Q2, cameras)
             query = kept_or_recomputed(layer, self.recompute, *inputs)
         return query.transpose(1, 2).unflatten(2, side)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from nexusflow.bev.backbone_config import AnyBackboneConfig, BackboneConfig, ResNetDCNConfig
 from nexusflow.bev.mapping.instance_config import InstanceMapConfig
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "BackboneConfig",
     "EncoderConfig",
     "MapConfig",
+    "ResNetDCNConfig",
     "TrackConfig",
     "TrackLossConfig",
     "TrackerThresholds",
@@ -21,28 +23,6 @@ __all__ = [
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class BackboneConfig(_Section):
-    """Residual image backbone and the feature pyramid that brings all stages to one stride."""
-
-    stem_channels: int = Field(default=32, gt=0, description="Channels of the stem (stride 2).")
-    widths: tuple[int, ...] = Field(
-        default=(48, 96, 128), description="Channels per stage; strides 4, 8, 16, …."
-    )
-    depths: tuple[int, ...] = Field(default=(2, 2, 1), description="Residual blocks per stage.")
-    neck_channels: int = Field(default=48, gt=0, description="Channels of the pyramid's output.")
-    output_stage: int = Field(
-        default=0, ge=0, description="Stage whose stride the pyramid's output has (0 = stride 4)."
-    )
-
-    @model_validator(mode="after")
-    def _same_length(self) -> BackboneConfig:
-        if len(self.widths) != len(self.depths) or not self.widths:
-            raise ValueError("backbone.widths and backbone.depths must be non-empty and equally long")
-        if self.output_stage >= len(self.widths):
-            raise ValueError("backbone.output_stage must name one of the stages in backbone.widths")
-        return self
 
 
 class EncoderConfig(_Section):
@@ -291,7 +271,9 @@ class BEVModelConfig(_Section):
         "queries again in the backward pass instead of keeping them: less memory, more time, the same "
         "gradients.",
     )
-    backbone: BackboneConfig = BackboneConfig()
+    backbone: AnyBackboneConfig = Field(
+        default=BackboneConfig(), description="The image backbone; its key `kind` says which."
+    )
     encoder: EncoderConfig = EncoderConfig()
     track: TrackConfig = TrackConfig()
     map: MapConfig = MapConfig()
@@ -300,9 +282,7 @@ class BEVModelConfig(_Section):
     @model_validator(mode="after")
     def _norm_divides(self) -> BEVModelConfig:
         widths = (
-            self.backbone.stem_channels,
-            *self.backbone.widths,
-            self.backbone.neck_channels,
+            *self.backbone.normed_channels,
             self.encoder.channels,
             *self.encoder.unet_widths,
             self.map.dim,
@@ -312,9 +292,11 @@ class BEVModelConfig(_Section):
             raise ValueError("norm_groups must divide every channel number of backbone, encoder and map")
         if self.map.queries == "instance" and self.map_classes < 2:
             raise ValueError("map_classes must be at least 2 where map.queries is instance: things and stuff")
-        stride = 4 * 2 ** (len(self.backbone.widths) - 1)
+        stride = self.backbone.largest_stride
         if self.image_height < stride or self.image_width < stride:
             raise ValueError(
                 f"image_height and image_width must be at least the backbone's stride ({stride})"
             )
+        if self.backbone.num_levels > 1 and self.encoder.kind != "bevformer":
+            raise ValueError("backbone.num_levels must be 1 where encoder.kind is not bevformer")
         return self

@@ -16,15 +16,23 @@ from nexusflow.bev.layers import full_precision
 __all__ = ["deformable_sample", "init_offsets"]
 
 
-def init_offsets(layer: nn.Linear, heads: int, points: int) -> None:
-    """Start offsets as rings: one direction per head, radius growing with the point index; weights zero."""
+def init_offsets(layer: nn.Linear, heads: int, points: int, levels: int = 1) -> None:
+    """Start offsets as rings, alike on all levels: one direction per head, radius growing with the index.
+
+    Args:
+        layer: linear layer to (heads, levels, points, 2); its weights become zero.
+        heads: attention heads.
+        points: points per head and level.
+        levels: levels of the values.
+    """
     angles = torch.arange(heads, dtype=torch.float32) * (2.0 * math.pi / heads)
     directions = torch.stack([angles.cos(), angles.sin()], -1)
     directions = directions / directions.abs().amax(-1, keepdim=True)
     radii = torch.arange(1, points + 1, dtype=torch.float32)
     with torch.no_grad():
         layer.weight.zero_()
-        layer.bias.copy_((directions[:, None] * radii[:, None]).flatten())
+        rings = directions[:, None, None] * radii[:, None]
+        layer.bias.copy_(rings.expand(heads, levels, points, 2).flatten())
 
 
 def deformable_sample(value_BDHW: Tensor, where_BQEM2: Tensor, weights_BQEM: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nexusflow.bev.bevformer import BEVFormerEncoder
 from nexusflow.bev.config import BEVModelConfig
-from nexusflow.bev.layers import ConvBlock, ResidualBlock, full_precision, sample_grid
+from nexusflow.bev.layers import ConvBlock, ResidualBlock, full_precision, levels_of, sample_grid
 from nexusflow.bev.lifting import BilinearLift, LiftGeometry
 
 __all__ = ["LiftUNetEncoder", "build_encoder", "warp_grid"]
@@ -95,14 +95,20 @@ class LiftUNetEncoder(nn.Module):
         self.unet = BEVUNet(section.unet_widths, section.unet_depths, groups)
         self.out = ConvBlock(width, section.channels, groups, kernel=1)
 
-    def forward(self, features_BNChw: Tensor, ego2img_BN44: Tensor, previous_BCHW: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        features: Tensor | tuple[Tensor, ...],
+        ego2img_BN44: Tensor,
+        previous_BCHW: Tensor | None,
+    ) -> Tensor:
         """Return the BEV grid (B, C, H, W).
 
         Args:
-            features_BNChw: camera features.
+            features: camera features (B, N, C, h, w), of one level.
             ego2img_BN44: projections (pixels, metres).
             previous_BCHW: previous grid in the current ego frame, or None.
         """
+        (features_BNChw,) = levels_of(features)
         x = self.reduce(self.lift(features_BNChw, ego2img_BN44)) + self.position
         if previous_BCHW is not None:
             x = x + self.previous(previous_BCHW)
@@ -119,11 +125,12 @@ def build_encoder(config: BEVModelConfig, image_channels: int, feature_hw: tuple
         feature_hw: rows and columns of the camera features.
 
     Returns:
-        A module with forward(features_BNChw, ego2img_BN44, previous_BCHW | None) → (B, C, H, W).
+        A module with forward(features, ego2img_BN44, previous_BCHW | None) → (B, C, H, W); the features are
+        (B, N, C, h, w), or a tuple of them with several levels.
     """
     if config.encoder.kind == "bevformer":
         image_hw = (config.image_height, config.image_width)
-        return BEVFormerEncoder(
-            config.encoder, image_channels, config.bev_half_m, config.bev_cells, image_hw, config.recompute
-        )
+        grid = (config.bev_half_m, config.bev_cells)
+        levels = config.backbone.num_levels
+        return BEVFormerEncoder(config.encoder, image_channels, *grid, image_hw, config.recompute, levels)
     return LiftUNetEncoder(config, image_channels, feature_hw)

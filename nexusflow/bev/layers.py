@@ -6,6 +6,8 @@ Letters: B batch, C channels, H/W grid, Q queries, D query channels, P sampled p
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +23,7 @@ __all__ = [
     "ResidualBlock",
     "full_precision",
     "kept_or_recomputed",
+    "levels_of",
     "mlp",
     "sample_grid",
     "sine_position",
@@ -32,6 +35,29 @@ def full_precision(x: Tensor) -> Any:
     return torch.autocast(x.device.type, enabled=False)
 
 
+def levels_of(features: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return feature maps of several strides as a tuple, also where there is only one.
+
+    Args:
+        features: one map, or several, finest first.
+    """
+    return (features,) if isinstance(features, Tensor) else features
+
+
+@contextmanager
+def _statistics_counted(module: nn.Module) -> Iterator[None]:
+    """Leave running statistics of batch normalisations alone: the first pass has counted this batch."""
+    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d) and part.training]
+    before = [(part, part.momentum, part.num_batches_tracked) for part in norms]
+    for part, _, count in before:
+        part.momentum, part.num_batches_tracked = 0.0, None if count is None else count.clone()
+    try:
+        yield
+    finally:
+        for part, momentum, count in before:
+            part.momentum, part.num_batches_tracked = momentum, count
+
+
 def kept_or_recomputed(module: nn.Module, recompute: bool, *inputs: Any) -> Tensor:
     """Call a module without randomness; with `recompute` its activations are not kept for the backward pass.
 
@@ -41,10 +67,13 @@ def kept_or_recomputed(module: nn.Module, recompute: bool, *inputs: Any) -> Tens
         inputs: its arguments.
 
     Returns:
-        What the module returns; values and gradients do not depend on `recompute`.
+        What the module returns; values, gradients and running statistics do not depend on `recompute`.
     """
     if recompute and torch.is_grad_enabled():
-        result: Tensor = checkpoint(module, *inputs, use_reentrant=False, preserve_rng_state=False)
+        contexts = lambda: (nullcontext(), _statistics_counted(module))  # noqa: E731
+        result: Tensor = checkpoint(
+            module, *inputs, use_reentrant=False, preserve_rng_state=False, context_fn=contexts
+        )
     else:
         result = module(*inputs)
     return result

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from nexusflow.bev.backbone import ImageBackbone
+from nexusflow.bev.backbones import build_backbone
 from nexusflow.bev.boxes import code_to_boxes, ego_motion
 from nexusflow.bev.config import BEVModelConfig, TrackerThresholds
 from nexusflow.bev.encoder import build_encoder, warp_grid
+from nexusflow.bev.layers import levels_of
 from nexusflow.bev.mapping.build import build_map_former, losses_of_map, predict_map
 from nexusflow.bev.noise import BatchNoise
 from nexusflow.bev.taps import collect_taps
@@ -35,9 +36,6 @@ from nexusflow.bev.types import (
 from nexusflow.core.parts import BatchPart, PoolCounts
 
 __all__ = ["BEVModel"]
-
-IMAGE_MEAN = (118.0, 118.0, 118.0)
-IMAGE_STD = (60.0, 60.0, 60.0)
 
 
 class BEVModel(nn.Module):
@@ -61,16 +59,21 @@ class BEVModel(nn.Module):
     def __init__(self, config: BEVModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = ImageBackbone(config.backbone, config.norm_groups, config.recompute)
-        with torch.no_grad():
-            probe = torch.zeros(1, 3, config.image_height, config.image_width)
-            rows, columns = self.backbone(probe).shape[-2:]
+        self.backbone = build_backbone(config)
+        # Every convolution with a stride rounds up.
+        rows, columns = (
+            -(-size // config.backbone.strides[0]) for size in (config.image_height, config.image_width)
+        )
         self.camera = nn.Parameter(torch.zeros(config.cameras, config.backbone.neck_channels, 1, 1))
         self.encoder = build_encoder(config, config.backbone.neck_channels, (rows, columns))
         self.track = TrackFormer(config)
         self.map = build_map_former(config)
-        self.register_buffer("mean_C11", torch.tensor(IMAGE_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std_C11", torch.tensor(IMAGE_STD)[:, None, None], persistent=False)
+        self.register_buffer(
+            "mean_C11", torch.tensor(self.backbone.pixel_mean)[:, None, None], persistent=False
+        )
+        self.register_buffer(
+            "std_C11", torch.tensor(self.backbone.pixel_std)[:, None, None], persistent=False
+        )
         self.set_step(0)
         self._frozen_encoder = False
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -95,34 +98,35 @@ class BEVModel(nn.Module):
         for parameter in self.encoder_parameters():
             parameter.requires_grad_(False)
         self._frozen_encoder = True
+        # A backbone with statistics of the batch uses the stored ones from now on.
+        self.backbone.train(self.backbone.training)
 
-    def _features(self, images_FNCHW: Tensor) -> Tensor:
-        """Return camera features (F, N, C, h, w) of F frames."""
+    def _features(self, images_FNCHW: Tensor) -> list[Tensor]:
+        """Return camera features (F, N, C, h, w) of F frames, one tensor for each level."""
         frames, cameras = images_FNCHW.shape[:2]
         images = (images_FNCHW.flatten(0, 1).float() - self.mean_C11) / self.std_C11
         features = self.backbone(images.contiguous(memory_format=torch.channels_last))
-        tagged = features.unflatten(0, (frames, cameras)) + self.camera
-        return tagged
+        return [level.unflatten(0, (frames, cameras)) + self.camera for level in levels_of(features)]
 
     def _bev(
-        self, features_BNChw: Tensor, ego2img_BN44: Tensor, previous: tuple[Tensor, Tensor, Tensor] | None
+        self, levels: list[Tensor], ego2img_BN44: Tensor, previous: tuple[Tensor, Tensor, Tensor] | None
     ) -> Tensor:
         """Return the BEV grid; `previous` holds the last grid, its ego pose, and the current ego pose."""
         warped = None
         if previous is not None:
             grid_BCHW, old_B44, new_B44 = previous
             warped = warp_grid(grid_BCHW, ego_motion(new_B44, old_B44), self.config.bev_half_m)
-        return self.encoder(features_BNChw, ego2img_BN44, warped)
+        return self.encoder(tuple(levels), ego2img_BN44, warped)
 
     def _encode(self, images_BTNCHW: Tensor, ego2img_BTN44: Tensor, ego2global_BT44: Tensor) -> list[Tensor]:
         """Return the BEV grids of all frames of the clips, each fused with the one before."""
         batch, length = images_BTNCHW.shape[:2]
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self._frozen_encoder):
-            features = self._features(images_BTNCHW.flatten(0, 1)).unflatten(0, (batch, length))
+            features = [x.unflatten(0, (batch, length)) for x in self._features(images_BTNCHW.flatten(0, 1))]
             grids: list[Tensor] = []
             for t in range(length):
                 previous = (grids[-1], ego2global_BT44[:, t - 1], ego2global_BT44[:, t]) if t else None
-                grids.append(self._bev(features[:, t], ego2img_BTN44[:, t], previous))
+                grids.append(self._bev([level[:, t] for level in features], ego2img_BTN44[:, t], previous))
         return grids
 
     def forward(

@@ -21,6 +21,7 @@ from nexusflow.bev.config import BEVModelConfig
         ({"image_height": 8}, "image_height"),
         ({"backbone": {"depths": (1,)}}, "backbone.depths"),
         ({"backbone": {"output_stage": 3}}, "output_stage"),
+        ({"backbone": {"kind": "vgg"}}, "backbone.kind must be plain or resnet_dcn"),
         ({"encoder": {"kind": "bevformer", "heads": 7}}, "encoder.heads"),
         ({"encoder": {"unet_depths": (1,)}}, "unet_depths"),
         ({"track": {"dim": 30}}, "track.dim"),

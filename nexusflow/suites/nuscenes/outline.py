@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nexusflow.bev.config import BEVModelConfig
+from nexusflow.bev.layers import levels_of
 from nexusflow.bev.model import BEVModel
 from nexusflow.bev.types import ModelOutput, TrackTruth
 from nexusflow.core.outline import BranchOutline, ModelOutline
@@ -66,7 +67,7 @@ def outline_model(
     if freeze_encoder:
         model.freeze_encoder()
     features: list[Tensor] = []
-    handle = model.backbone.register_forward_hook(lambda _module, _inputs, x: features.append(x))
+    handle = model.backbone.register_forward_hook(lambda _module, _inputs, x: features.extend(levels_of(x)))
     images, cameras, poses, times, truth = _empty_clip(config, clip_length)
     output = model(images, cameras, poses, times, truth)
     handle.remove()

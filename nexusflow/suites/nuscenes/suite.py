@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -111,13 +111,18 @@ def architecture_of(config: BEVModelConfig) -> str:
         config: the model section of a scale.
 
     Returns:
-        Hexadecimal SHA-256 of the section without the life-cycle thresholds, which act at test time only, and
-        without what changes memory and time alone, and without what the chosen map queries do not read.
+        Hexadecimal SHA-256 of the section without the life-cycle thresholds, which act at test time only,
+        without the weights that training starts with, without what changes memory and time alone, and without
+        what the chosen map queries do not read.
     """
-    unread = {"map": {"instance"}} if config.map.queries == "class" else {"map": {"instance": {"painting"}}}
-    return sha256_json(
-        config.model_dump(mode="json", exclude={"thresholds": True, "recompute": True, **unread})
-    )
+    unread = {"instance"} if config.map.queries == "class" else {"instance": {"painting"}}
+    exclude: Any = {
+        "thresholds": True,
+        "recompute": True,
+        "backbone": {"weights", "implementation"},
+        "map": unread,
+    }
+    return sha256_json(config.model_dump(mode="json", exclude=exclude))
 
 
 class NuScenesSuite(Suite):

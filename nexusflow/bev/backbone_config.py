@@ -62,12 +62,12 @@ class InitialWeightsConfig(_Section):
 
     source: Literal["none", "imagenet", "bevformer", "uniad"] = Field(
         default="none",
-        description="none: drawn from the seed; imagenet: classification; bevformer, uniad: such a "
+        description="none: drawn from the seed; imagenet: a Caffe-style classifier; bevformer, uniad: such a "
         "checkpoint's image part, which has seen the boxes of both cities.",
     )
     file: str | None = Field(
         default=None,
-        description="A safetensors file; `nexusflow convert-weights` makes it from a .pth file.",
+        description="A safetensors file; docs/full_scale.md says how to make one from a .pth file.",
     )
 
     @model_validator(mode="after")

@@ -162,6 +162,8 @@ def _train_and_publish(
     save_weights(output / "method.safetensors", method, header | {"method": method.name})
     result.log.write(output / "log.csv")
     record = _provenance(identity, started_from, training, result) | {"not_deterministic": operations}
+    if suite.initialisation:
+        record["initialisation"] = suite.initialisation
     best = best_validation(result.log.rows, suite.score_directions)
     write_json(output / "provenance.json", record | ({"best_validation": best} if best else {}))
 

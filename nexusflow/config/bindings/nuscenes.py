@@ -134,6 +134,7 @@ class NuScenesBinding(SuiteBinding):
 
     def make_suite(self, config: Configuration, layout: Layout, run: str, seed: int) -> Suite:
         """See `SuiteBinding.make_suite`."""
+        from nexusflow.suites.nuscenes.initialisation import initialise
         from nexusflow.suites.nuscenes.suite import BatchPlan, NuScenesSuite
 
         resolved = self._run(config, run)
@@ -146,6 +147,8 @@ class NuScenesBinding(SuiteBinding):
             canvases = BEVCanvases(resolved.model)
         suite = NuScenesSuite(cache, self._partition(layout, resolved), resolved.model, plan, canvases)
         suite.architecture = _architecture(resolved.model)
+        if not resolved.init:  # phase 2 starts with the weights of phase 1
+            initialise(suite, resolved.model)
         return suite
 
     def predict(self, config: Configuration, layout: Layout, run: str, seed: int) -> None:

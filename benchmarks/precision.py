@@ -44,7 +44,7 @@ def main() -> None:
     except UserError as error:
         raise SystemExit(str(error)) from error
     rows: list[dict[str, object]] = []
-    for metric in found["bf16"][0]:
+    for metric in (name for name in found["bf16"][0] if "/" not in name):  # without single classes
         values = {name: [float(run[metric]) for run in runs] for name, runs in found.items()}
         paired = [a - b for a, b in zip(values["bf16"], values["fp32"], strict=True)]
         texts = {name: spread(numbers) for name, numbers in values.items()}

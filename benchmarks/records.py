@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from nexusflow.core.files import write_text
+from tables import version_of, write_rows
 
 __all__ = ["conditions", "load", "version_of", "write_table"]
-
-
-def version_of(library: str) -> str:
-    """The installed version; 'source' where there is none."""
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "source"
 
 
 def load() -> float:
@@ -43,8 +32,4 @@ def write_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for line in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names)
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_rows(path, [{name: row.get(name, "") for name in names} for row in rows])

@@ -2,6 +2,9 @@
 
 import math
 import warnings
+from dataclasses import replace
+from itertools import count, product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from nexusflow.evaluation.constants import TRACKING_CLASSES
 from nexusflow.evaluation.fast_tracking import evaluate_tracks, summarise_classes
-from nexusflow.evaluation.tracks import Tracks, average_scores, fill_gaps
+from nexusflow.evaluation.tracks import Timeline, Tracks, average_scores, fill_gaps
 from tests.evaluation.test_tracks import devkit_boxes, random_tracks, timeline_of
 
 CAR = TRACKING_CLASSES.index("car")
@@ -104,35 +107,85 @@ def test_summary_of_classes() -> None:
     assert overall["amota"] == pytest.approx(0.3) and overall["ids"] == 8 and overall["gt"] == 4
 
 
-def _devkit(truth: Tracks, predicted: Tracks, name: str) -> dict[str, float]:
-    """Metrics of one class by the devkit's own classes, for one scene of filled tracks."""
+def _devkit(truth: Tracks, predicted: Tracks, names: list[str], timeline: Timeline) -> dict[str, Any]:
+    """Metrics by class, by the devkit's own classes, of filled tracks."""
     from nuscenes.eval.common.config import config_factory
     from nuscenes.eval.tracking.evaluate import TrackingEval
 
-    timeline = timeline_of(5)
     evaluation = TrackingEval.__new__(TrackingEval)
     evaluation.cfg = config_factory("tracking_nips_2019")
-    evaluation.cfg.class_names = [name]
-    evaluation.tracks_gt = {"scene": devkit_boxes(truth, timeline)}
-    evaluation.tracks_pred = {"scene": devkit_boxes(predicted, timeline)}
+    evaluation.cfg.class_names = names
+    evaluation.tracks_gt, evaluation.tracks_pred = (
+        {scene: _of_scene(tracks, timeline, number) for number, scene in enumerate(timeline.scenes)}
+        for tracks in (truth, predicted)
+    )
     evaluation.verbose, evaluation.output_dir, evaluation.render_classes = False, None, None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         metrics, _ = evaluation.evaluate()
-    return {metric: values[name] for metric, values in metrics.label_metrics.items()}
+    return {name: {m: values[name] for m, values in metrics.label_metrics.items()} for name in names}
+
+
+def _of_scene(tracks: Tracks, timeline: Timeline, scene: int) -> dict[int, list[Any]]:
+    """The devkit's boxes of one scene, by time."""
+    frames = np.flatnonzero(timeline.scene_F == scene)
+    part = replace(timeline, time_F=timeline.time_F[frames])
+    mine = tracks.take(timeline.scene_F[tracks.frame_N] == scene)
+    return devkit_boxes(replace(mine, frame_N=mine.frame_N - frames[0]), part)
+
+
+def _assert_equal_to_the_devkit(
+    truth: Tracks, predicted: Tracks, timeline: Timeline, names: list[str]
+) -> None:
+    fast = evaluate_tracks(truth, predicted, timeline)
+    filled = fill_gaps(truth, timeline), fill_gaps(average_scores(predicted), timeline)
+    official = _devkit(*filled, names, timeline)
+    for name in names:
+        expected = {metric: official[name][metric] for metric in fast.classes[name]}
+        assert fast.classes[name] == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 1.0]))
 def test_equals_the_devkit_on_random_tracks(seed: int, grid: float) -> None:
     rng = np.random.default_rng(seed)
-    timeline = timeline_of(5)
     truth, predicted = random_tracks(rng, 5, 4, grid), random_tracks(rng, 5, 6, grid)
-    fast = evaluate_tracks(truth, predicted, timeline)
-    truth, predicted = fill_gaps(truth, timeline), fill_gaps(average_scores(predicted), timeline)
-    for label in (0, 1):
-        name = TRACKING_CLASSES[label]
-        official = _devkit(truth, predicted, name)
-        assert fast.classes[name] == pytest.approx(
-            {k: official[k] for k in fast.classes[name]}, abs=1e-9, nan_ok=True
-        )
+    _assert_equal_to_the_devkit(truth, predicted, timeline_of(5), list(TRACKING_CLASSES[:2]))
+
+
+def _driven(rng: np.random.Generator, timeline: Timeline, lost: float, switched: float, ghosts: float) -> Any:
+    """Truth that drives straight on, and what a tracker makes of it: late, shaky, torn, with ghosts."""
+    true, found, names = [], [], count(1000)
+    for scene, thing in product(range(len(timeline.scenes)), range(5)):
+        frames = np.flatnonzero(timeline.scene_F == scene)
+        first, last = np.sort(rng.choice(len(frames) + 1, 2, replace=False))
+        place, speed = np.array([900.0, 1500.0]) + rng.uniform(-12, 12, 2), rng.normal(0, 2, 2)
+        label, identity = int(rng.integers(0, 2)), 10 * scene + thing
+        quality, name, shift = rng.uniform(0.2, 0.9), next(names), rng.normal(0, 0.4, 2)
+        for frame in frames[first:last]:
+            xy = place + speed * (timeline.time_F[frame] / 1e6)
+            true.append((frame, label, identity, *xy, -1.0))
+            name = next(names) if rng.random() < switched else name
+            if rng.random() >= lost:
+                noisy, score = xy + shift + rng.normal(0, 0.3, 2), quality + rng.normal(0, 0.05)
+                found.append((frame, label, name, *noisy, score))
+            if rng.random() < ghosts:
+                found.append((frame, label, next(names), *(xy + rng.normal(0, 3, 2)), rng.uniform(0.1, 0.6)))
+    return _table(true), _table(found)
+
+
+def _table(rows: list[tuple[float, ...]]) -> Tracks:
+    """Tracks from (frame, label, identity, x, y, score)."""
+    table = np.array(sorted(rows, key=lambda row: row[0]), dtype=float).reshape(-1, 6)
+    whole = table[:, :3].astype(np.int64)
+    return Tracks(whole[:, 0], whole[:, 1], whole[:, 2], table[:, 3:5], table[:, 5])
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(st.integers(0, 10_000), st.floats(0, 0.4), st.floats(0, 0.2), st.floats(0, 0.3))
+def test_equals_the_devkit_on_what_trackers_do(
+    seed: int, lost: float, switched: float, ghosts: float
+) -> None:
+    timeline = timeline_of(8, scenes=2)
+    truth, predicted = _driven(np.random.default_rng(seed), timeline, lost, switched, ghosts)
+    _assert_equal_to_the_devkit(truth, predicted, timeline, list(TRACKING_CLASSES[:2]))

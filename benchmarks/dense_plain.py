@@ -25,7 +25,7 @@ from dense_step import build, make_data
 from plain_dense import PlainMapping, PlainSegNet, PlainStep
 from records import conditions, load, write_table
 from torch import nn
-from turns import Build, measure_in_turns
+from turns import Build, measure_turns
 
 from nexusflow.methods.base import Method
 from nexusflow.paper.style import heading, new_figure, paper_style, save_figure, tidy
@@ -132,24 +132,28 @@ def times(folder: Path, arguments: argparse.Namespace, run: str) -> list[dict[st
     builds: dict[str, Build] = {
         name: partial(prepare, folder, run, arguments.threads, name) for name in arguments.contenders
     }
-    seconds = measure_in_turns(builds, arguments.rounds, title=f"{run}: training steps")
-    last = median(seconds[arguments.contenders[-1]])
-    first = median(seconds[arguments.contenders[0]])
+    taken = measure_turns(builds, arguments.rounds, title=f"{run}: training steps")
+    seconds = {name: median(turns.seconds) for name, turns in taken.items()}
+    busy = {name: median(turns.busy) for name, turns in taken.items()}
+    first, last = arguments.contenders[0], arguments.contenders[-1]
     return [
         {
             "run": run,
             "contender": name,
-            "seconds": round(median(values), 3),
-            "fastest": round(min(values), 3),
-            "first over this": round(first / median(values), 3),
-            "this over last": round(median(values) / last, 3),
+            "seconds": round(seconds[name], 3),
+            "fastest": round(min(turns.seconds), 3),
+            "first over this": round(seconds[first] / seconds[name], 3),
+            "this over last": round(seconds[name] / seconds[last], 3),
+            "processor s": round(busy[name], 3),
+            "processor, first over this": round(busy[first] / busy[name], 3),
+            "peak MiB": round(turns.peak_mib),
             "rounds": arguments.rounds,
             "threads": arguments.threads,
             "torch": torch.__version__,
             "load before": before,
             "load after": load(),
         }
-        for name, values in seconds.items()
+        for name, turns in taken.items()
     ]
 
 

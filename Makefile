@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MPLBACKEND := Agg
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help table2 test lint environment environment-mmdet3d
+.PHONY: help table2 test lint benchmarks environment environment-mmdet3d
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
@@ -19,9 +19,14 @@ lint: environment ## style, types, architecture
 	ruff check .
 	ruff format --check .
 	mypy
+	mypy benchmarks
 	lint-imports --no-cache
 	snakefmt --check Snakefile workflow
 	snakemake --lint > /dev/null
+
+benchmarks: environment ## set up with the libraries to compare with, run every benchmark, write docs/guide/benchmarks.md
+	$(VENV)/bin/uv pip install --python $(VENV)/bin/python --quiet --requirements benchmarks/requirements.txt
+	python benchmarks/run_all.py
 
 environment: ## set up only: a virtual environment in .venv
 	@python3 scripts/bootstrap.py --venv $(VENV)

@@ -58,8 +58,8 @@ def build(
         }
         for scene in cache.scenes
     }
-    canvases = BEVCanvases(model) if resolved.method.needs_canvases else None
     assert isinstance(model, BEVModelConfig)
+    canvases = BEVCanvases(model) if resolved.method.needs_canvases else None
     plan = BatchPlan(training.clip_length, training.batch_size, 0)
     suite = NuScenesSuite(cache, partition, model, plan, canvases)
     method = build_method(resolved.method, BuildContext(suite.tap_channels, 0, suite.canvas_spec, "nuscenes"))

@@ -46,7 +46,7 @@ def cropped(batch: DenseBatch | ViewedBatch, height: int, width: int, dtype: tor
 
     if isinstance(batch, DenseBatch):
         return crop(batch)
-    return replace(batch, first=crop(batch.first), extra=[crop(view) for view in batch.extra])
+    return replace(batch, first=crop(batch.first), extra=tuple(crop(view) for view in batch.extra))
 
 
 @contextmanager

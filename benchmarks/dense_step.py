@@ -18,6 +18,7 @@ from nexusflow.data.nyuv2.cache import NYUv2Cache
 from nexusflow.data.nyuv2.partition import build_image_partition, read_image_partition, write_image_partition
 from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
 from nexusflow.data.worlds.rooms.generate import generate_rooms_world
+from nexusflow.dense.config import DenseModelConfig
 from nexusflow.methods.base import BuildContext, Method
 from nexusflow.methods.build import build_method
 from nexusflow.suites.base import Suite
@@ -47,6 +48,7 @@ def build(
     resolved = load_configuration(CONFIG, "full").resolve("nyuv2", run)
     training = resolved.training.model_copy(update={"batch_size": batch, "threads": threads})
     model = resolved.model.model_copy(update={"network": network})
+    assert isinstance(model, DenseModelConfig)
     cache, partition = (
         NYUv2Cache.open(folder / "cache"),
         read_image_partition(folder / f"{resolved.partition}.csv"),

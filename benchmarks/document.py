@@ -24,6 +24,8 @@ PICTURES = {
     "alignment_overhead": "Time and memory with the alignment over those without",
     "mmd": "Seconds against points per sample",
     "dense_plain": "Seconds per training step",
+    "precision": "Scores of every seed in float32 and in bfloat16",
+    "tracking_evaluation": "Seconds of evaluating tracks",
     "pipeline": "Dry runs of the workflow",
 }
 
@@ -146,6 +148,8 @@ def dense_table(run: str) -> str:
         "contender": run,
         "seconds": "seconds per step",
         "first over this": "times as fast as the plain one",
+        "processor, first over this": "by processor time",
+        "peak MiB": "peak, MiB",
     }
     return columns_table("dense_plain", columns, {"run": run})
 

@@ -107,9 +107,10 @@ def hyppo(x_ND: np.ndarray, y_ND: np.ndarray, permutations: int) -> None:
 def contenders() -> Iterator[tuple[str, Run]]:
     """Ours, then whoever is installed."""
     yield "nexusflow", ours
+    x_ND, y_ND = np.random.default_rng(0).normal(size=(2, 8, 2))
     for name, run in (("hyppo", hyppo), ("POT", pot), ("naive", naive), ("recomputing", recomputing)):
         try:
-            run(*np.random.default_rng(0).normal(size=(2, 8, 2)), 2)
+            run(x_ND, y_ND, 2)
         except ImportError as error:
             print(f"{name} is left out: {error}")
             continue

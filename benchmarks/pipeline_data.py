@@ -25,10 +25,10 @@ CONFIG = Path(__file__).resolve().parents[1] / "config"
 RUN, WORLDS = "baseline", {"nuscenes": "street", "nyuv2": "rooms"}
 # As large as a benchmark can wait for; a scene or image costs the same in a larger world.
 SMALLER = {"train_scenes: 200": "train_scenes: 6", "val_scenes: 48": "val_scenes: 2"} | {
-    "train_images: 480": "train_images: 24",
-    "val_images: 120": "val_images: 6",
+    "train_images: 480": "train_images: 96",
+    "val_images: 120": "val_images: 24",
 }
-UNITS = {"nuscenes": ("key frames", 8 * 20), "nyuv2": ("images", 30)}
+UNITS = {"nuscenes": ("key frames", 8 * 20), "nyuv2": ("images", 120)}
 
 
 def smaller_configuration(folder: Path) -> Configuration:

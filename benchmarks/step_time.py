@@ -18,6 +18,7 @@ import torch
 
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import load_configuration
+from nexusflow.config.schema import NuScenesRun
 from nexusflow.data.nuscenes.cache import NuScenesCache
 from nexusflow.data.partition import read_partition
 from nexusflow.methods.base import BuildContext
@@ -89,6 +90,7 @@ def main() -> None:
     runs: dict[str, tuple[NuScenesSuite, Any, torch.optim.Optimizer, bool]] = {}
     for name in ("baseline", "nexusflow_one_stage"):
         run = configuration.resolve("nuscenes", name)
+        assert isinstance(run, NuScenesRun)
         cache = NuScenesCache.open(layout.cache("nuscenes", run.world))
         partition = read_partition(layout.partition("nuscenes", run.world, run.partition))
         plan = BatchPlan(run.training.clip_length, run.training.batch_size, 0)

@@ -6,7 +6,7 @@ A validation split of the embedded size, with predictions that err as trackers d
 its own command line runs it, the devkit as this project runs it for the numbers that it reports (by class, in
 one and in several processes), and the fast evaluator, with which thresholds are chosen. Each reads the files
 and evaluates; the two are timed apart where they can be told apart. Every metric must agree to 1e-9, or the
-benchmark ends with an error.
+benchmark ends with an error. Writes a table and a plot.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from records import load, version_of, write_table
+from records import conditions, load, version_of, write_table
 from tracking_world import VERSION, make_world, write_predictions
 
 from nexusflow.core.progress import track
@@ -35,6 +35,7 @@ from nexusflow.evaluation.fast_tracking import evaluate_tracks
 from nexusflow.evaluation.ground_truth import load_ground_truth
 from nexusflow.evaluation.predictions import read_tracking
 from nexusflow.evaluation.tracking import evaluate_tracking, resolve_class_range
+from nexusflow.paper.style import heading, new_figure, paper_style, save_figure, tidy
 
 Metrics = Mapping[str, Any]  # "overall" → metric → value, "classes" → class → metric → value
 RANGE_M = 25.0  # of the embedded scale
@@ -127,12 +128,32 @@ def measure(root: Path, arguments: argparse.Namespace) -> list[dict[str, object]
             "times as fast, evaluating": round(evaluations["devkit"] / evaluations[name], 2),
             "times as fast, total": round(totals["devkit"] / totals[name], 2),
             "largest difference": differences[name],
+            "scenes": arguments.scenes,
+            "key frames of each": arguments.key_frames,
             "rounds": arguments.rounds,
             **{f"{library} version": version_of(library) for library in ("nuscenes-devkit", "motmetrics")},
             "load": load(),
         }
         for name in calls
     ]
+
+
+def draw(rows: list[dict[str, Any]], path: Path, source: str) -> None:
+    """Bars of seconds, reading before evaluating; labels tell how many times as fast as the devkit."""
+    names = [row["evaluator"] for row in rows][::-1]
+    reading, evaluating = ([row[f"{part} s"] for row in rows][::-1] for part in ("reading", "evaluating"))
+    with paper_style():
+        figure = new_figure(6.4, 2.8)
+        axis = figure.subplots()
+        axis.barh(names, reading, color="0.75", label="reading")
+        bars = axis.barh(names, evaluating, left=reading, label="evaluating")
+        axis.bar_label(bars, [f"{row['times as fast, total']:.1f}×" for row in rows][::-1], padding=3)
+        axis.set(xlabel="seconds")
+        axis.margins(x=0.12)
+        axis.legend(frameon=False)
+        tidy(axis)
+        heading(figure, "Evaluation of tracks", source)
+        save_figure(figure, [path])
 
 
 def main() -> None:
@@ -155,6 +176,8 @@ def main() -> None:
         print(f"{arguments.scenes} scenes, {frames} key frames, {boxes} true boxes")
         rows = measure(root, arguments)
     write_table(rows, arguments.out)
+    about = conditions(["nuscenes-devkit", "motmetrics"])
+    draw(rows, arguments.out.with_suffix(".png"), f"{frames} key frames, {boxes} true boxes; {about}")
     if not all(float(str(row["largest difference"])) <= TOLERANCE for row in rows):
         raise SystemExit(f"Metrics differ by more than {TOLERANCE}.")
 

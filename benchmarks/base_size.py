@@ -22,6 +22,7 @@ from base_parts import floor_table
 from base_world import noise_cache
 
 from nexusflow.bev.config import BEVModelConfig
+from nexusflow.bev.layers import levels_of
 from nexusflow.bev.types import InstanceMapOutput
 from nexusflow.config.load import load_configuration
 from nexusflow.core.files import write_text
@@ -82,7 +83,8 @@ def parameter_table(suite: NuScenesSuite) -> str:
 
 def check_shapes(suite: NuScenesSuite, result: StepResult, seen: dict[str, tuple[int, ...]]) -> None:
     """Compare the shapes at the interfaces for one frame with those that the configuration means."""
-    config, stride = suite.network.config, suite.network.backbone.stride
+    config = suite.network.config
+    stride = config.backbone.strides[0]
     rows, columns = -(-config.image_height // stride), -(-config.image_width // stride)
     frame, queries = (
         result.outputs["track"].frames[-1],
@@ -123,7 +125,10 @@ def one_frame(sizes: dict[str, Any], threads: int) -> dict[str, Any]:
     seen: dict[str, tuple[int, ...]] = {}
     for name in ("backbone", "encoder"):
         part = getattr(network, name)
-        part.register_forward_hook(lambda _m, _x, y, name=name: seen.update({name: tuple(y.shape)}))
+        # Of several levels the finest.
+        part.register_forward_hook(
+            lambda _m, _x, y, name=name: seen.update({name: tuple(levels_of(y)[0].shape)})
+        )
     batch = suite.batch(0)
     begin = time.perf_counter()
     with torch.autocast(device, torch.bfloat16, enabled=resolve_precision(training.precision) != "32-true"):

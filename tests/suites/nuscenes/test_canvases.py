@@ -378,6 +378,7 @@ def test_only_methods_that_want_canvases_get_them(
         model=SUITE_MODEL,
         world="street",
         partition="full",
+        init=None,
     )
     binding, layout = NuScenesBinding(), Layout("test", tmp_path)
     monkeypatch.setattr(binding, "_run", lambda config, name: settings)

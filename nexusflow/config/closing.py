@@ -10,7 +10,7 @@ from nexusflow.config.contexts import suite_contexts
 from nexusflow.config.fingerprint import code_fingerprint
 from nexusflow.config.layout import Layout
 from nexusflow.config.ledger import claim_paths, claim_settings
-from nexusflow.config.workflow import Pipeline
+from nexusflow.config.workflow import PLOTS_OF_TABLES, Pipeline
 from nexusflow.paper.report.present import find_files
 
 __all__ = ["Closing"]
@@ -69,6 +69,7 @@ class Closing:
         if not expected:
             return [str(path.resolve()) for path in present.paths]
         waited = [str(base / name) for name in (*self.pipeline.targets, *_LEDGER)]
+        waited += [str(base / f"{name}.{ending}") for name in PLOTS_OF_TABLES for ending in ("png", "pdf")]
         waited += [file for file in expected if file.endswith(("log.csv", "provenance.json"))]
         # What was made on request. Logs and times of jobs would differ from call to call.
         further = [*present.tables.values(), *present.notes.values(), *present.figures.values()]

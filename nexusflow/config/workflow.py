@@ -21,7 +21,7 @@ from nexusflow.config.sections import paper_section, section
 from nexusflow.config.workflow_pictures import PictureInputs
 from nexusflow.core.errors import UserError
 
-__all__ = ["FIGURES", "TABLES", "VIDEOS", "Pipeline", "is_on_request"]
+__all__ = ["FIGURES", "PLOTS_OF_TABLES", "TABLES", "VIDEOS", "Pipeline", "is_on_request"]
 
 TABLES = (
     "table1",
@@ -63,6 +63,8 @@ FIGURES = (
     "lemma",
 )
 VIDEOS = ("video",)
+# Made with the table of the same name.
+PLOTS_OF_TABLES = ("tableB1", "tableB2")
 # These train many further models, so they are made when they are asked for by name only.
 _ON_REQUEST = (
     *("gap_sweep", "alignment_settings", "compute_matched", "weights_nuscenes", "weights_nyuv2"),

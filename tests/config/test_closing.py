@@ -1,5 +1,6 @@
 """Ledger and report ask for nothing that is not there, unless everything is being made."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,13 @@ def test_what_everything_makes_does_not_change_what_is_waited_for(closing: Closi
     for path in {*before[0], *before[1]}:
         write_text(Path(path), "made")
     assert (closing.report_inputs("smoke", True), closing.claim_inputs("smoke", True)) == before
+
+
+def test_plots_that_come_with_tables_are_waited_for(closing: Closing) -> None:
+    rule = (ROOT / "workflow" / "rules" / "tables.smk").read_text().split("rule plotted_table:")[1]
+    names = re.findall(r'table="([\w|]+)"', rule)[0].split("|")
+    plots = {f"results/smoke/{name}.{ending}" for name in names for ending in ("png", "pdf")}
+    assert plots and plots <= set(closing.report_inputs("smoke", True))
 
 
 def test_other_scales_wait_for_nothing(closing: Closing) -> None:

@@ -37,9 +37,11 @@ class NexusFlowCallback(Callback):
         taps: see `attach`.
         options: what `attach` takes, with ``channels`` or ``example``.
 
-    Example::
-
-        trainer = Trainer(callbacks=[NexusFlowCallback({"map": "map", "track": "track"}, channels=widths)])
+    Examples:
+        ```py
+        callback = NexusFlowCallback({"map": "map", "track": "track"}, channels=widths)
+        trainer = Trainer(callbacks=[callback])
+        ```
     """
 
     def __init__(self, taps: Mapping[str, Any], **options: Any) -> None:

@@ -30,10 +30,11 @@ class NexusFlowHook(Hook):
         taps: see `attach`.
         options: what `attach` takes, with ``channels`` or ``example``.
 
-    Example::
-
+    Examples:
+        ```py
         custom_imports = dict(imports=["nexusflow.adapters.mmengine"])
         custom_hooks = [dict(type="NexusFlowHook", taps=dict(map="map", track="track"), channels=...)]
+        ```
     """
 
     def __init__(self, taps: Mapping[str, Any], **options: Any) -> None:

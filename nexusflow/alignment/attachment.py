@@ -13,10 +13,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from nexusflow.alignment.hooks import Example, Recorder, Select, module_of, run_example
+from nexusflow.alignment.hooks import Example, Recorder, Select, module_of, run_example, width_of
 from nexusflow.alignment.module import AlignmentOutput, NexusFlow
 from nexusflow.alignment.monitors import CollapseMonitor, CollapseWarning, collapse_signs
-from nexusflow.alignment.optimizers import join_optimizer
+from nexusflow.alignment.optimizers import TrainingWatch, join_optimizer
 from nexusflow.alignment.taps import features_of
 
 __all__ = ["Attachment", "attach"]
@@ -61,11 +61,11 @@ class Attachment(nn.Module):
         self.register_buffer("channels_N", torch.zeros(len(taps), dtype=torch.long))
         self.register_module("surrogates", None)
         self._model = (model,)  # in a tuple, so that it does not become a part of this module
-        self._recorder = Recorder()
+        self._recorder, self._channels = Recorder(), dict[str, int]()
         self._joined, self._waiting = False, list[torch.optim.Optimizer]()
         # In lists, so that state dicts and distributed wrappers leave them alone.
         self._window, self._monitors = monitor, list[CollapseMonitor]()
-        self._synchronised = list[nn.Module]()
+        self._synchronised, self._training_watch = list[nn.Module](), TrainingWatch()
         modules = {task: module_of(model, tap) for task, tap in taps.items()}
         self._handles = [model.register_forward_pre_hook(self._recorder.forget)]
         self._handles += [
@@ -101,7 +101,7 @@ class Attachment(nn.Module):
 
         Raises:
             RuntimeError: after `remove`.
-            ValueError: if the branches hold different numbers of samples.
+            ValueError: if the branches hold different numbers of samples, or other widths than were given.
         """
         if not self._handles:
             raise RuntimeError("the surrogates were removed from the model; attach them again")
@@ -122,12 +122,20 @@ class Attachment(nn.Module):
             if task in taps:
                 tap = taps[task]
                 taps[task] = {**({"features": tap} if isinstance(tap, Tensor) else tap), "weights": counts}
+        for task, tap in taps.items():
+            if width_of(tap) != self._channels[task]:
+                raise ValueError(
+                    f"the branch of {task!r} holds {width_of(tap)} features, not the {self._channels[task]} "
+                    "for which its surrogate was made; correct channels="
+                )
         batches = {task: len(features_of(tap)) for task, tap in taps.items()}
         if len(set(batches.values())) > 1:
             raise ValueError(f"the branches must hold the same samples, but their numbers are {batches}")
         surrogates = self._synchronised[0] if self._synchronised else self.surrogates
         output: AlignmentOutput = surrogates(taps, missing="skip")
         if len(output.latents) == len(self.tasks) and not torch.compiler.is_compiling():
+            if self.weight:
+                self._training_watch.count(self.surrogates)
             self._watch(output)
         return output
 
@@ -225,6 +233,7 @@ class Attachment(nn.Module):
         """
         if set(channels) != set(self.tasks):
             raise ValueError(f"channels are of {list(channels)}, the taps of {list(self.tasks)}")
+        self._channels = dict(channels)
         self.channels_N = torch.tensor([channels[task] for task in self.tasks])
         self.surrogates = NexusFlow({task: channels[task] for task in self.tasks}, **self._options)
         if device is not None:

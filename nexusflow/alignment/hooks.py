@@ -54,6 +54,9 @@ class _Hook:
 
     def __call__(self, module: nn.Module, arguments: Any, output: Any) -> None:
         tap = _tap_of(output if self.select is None else self.select(output), self.task)
+        first = not torch.compiler.is_compiling() and self.task not in self.recorder.widths
+        if self.select is None and first:
+            _check_layout(module, tap, self.task)
         self.recorder.taps[self.task] = tap
         self.recorder.widths[self.task] = width_of(tap)
         self.recorder.device = features_of(tap).device
@@ -108,6 +111,22 @@ def run_example(model: nn.Module, example: Example) -> None:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+def _check_layout(module: nn.Module, tap: Tap, task: str) -> None:
+    """Refuses what a layer of a known width returns in another layout, such as (B, C, L) of a Conv1d."""
+    last = module
+    while isinstance(last, nn.Sequential) and len(last):
+        last = last[-1]
+    names = ("out_channels", "out_features", "num_features")
+    known = next((value for name in names if isinstance(value := getattr(last, name, None), int)), None)
+    width, shape = width_of(tap), tuple(features_of(tap).shape)
+    if known is not None and known != width and known in shape[1:]:
+        turned = "output.mT" if len(shape) == 3 else "output.movedim(-1, 1)"
+        raise TypeError(
+            f"the branch of {task!r} returned {shape}, read as {width} features, but "
+            f"{type(last).__name__} makes {known}; turn it to (B, N, C) or (B, C, H, W): select={{{task!r}: lambda output: {turned}}}"
+        )
 
 
 def _tap_of(output: Any, task: str) -> Tap:

@@ -1,6 +1,7 @@
 """Attached surrogates: found by name, fed by hooks, gone without a trace, sound under copies."""
 
 import copy
+import re
 import warnings
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nexusflow import NexusFlow, attach
-from nexusflow.alignment import Attachment
+from nexusflow.alignment import Attachment, optimizers
 
 SMALL = {"dim": 8, "depth": 2, "hidden": 8}
 TAPS = {"map": "heads.map", "track": "heads.track", "depth": "heads.depth"}
@@ -100,6 +101,22 @@ def test_surrogates_that_nobody_trains_are_reported():
     model(x_BC)
     with pytest.warns(UserWarning, match="no optimiser"):
         handle.loss()
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_surrogates_that_nobody_has_trained_for_long_are_reported(trained, monkeypatch, recwarn):
+    monkeypatch.setattr(optimizers, "PATIENCE", 3)
+    model, handle, x_BC = make()
+    optimizer = torch.optim.Adam([*model.parameters(), *(handle.parameters() if trained else ())])
+    for step in range(5):
+        with torch.set_grad_enabled(step != 0):  # a loss that is only looked at does not count
+            model(x_BC)
+            loss = handle.loss()
+        if step:
+            loss.backward()
+            optimizer.step()
+    messages = [str(warning.message) for warning in recwarn]
+    assert len(messages) == (0 if trained else 1) and all("handle.join" in text for text in messages)
 
 
 def test_tasks_that_did_not_run_are_left_out():
@@ -259,6 +276,34 @@ def test_mistakes_are_named_and_leave_no_hook(arguments, message):
     with pytest.raises(ValueError, match=message):
         attach(model, **({"taps": TAPS} | arguments))
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "turn"),
+    [
+        (nn.Conv1d(3, 6, 1), (4, 3, 7), "output.mT"),
+        (nn.Sequential(nn.Sequential(nn.Linear(3, 6))), (4, 5, 7, 3), "output.movedim(-1, 1)"),
+    ],
+)
+def test_features_in_another_place_are_refused_with_the_way_to_turn_them(layer, shape, turn):
+    model = nn.ModuleDict({"odd": layer, "even": nn.Linear(3, 5)})
+    taps = {"odd": "odd", "even": "even"}
+
+    def example(model):
+        model["odd"](torch.randn(shape)), model["even"](torch.randn(4, 3))
+
+    with pytest.raises(TypeError, match="makes 6.*" + re.escape(turn)):
+        attach(model, taps, example=example, **SMALL)
+    select = {"odd": eval(f"lambda output: {turn}")}
+    handle = attach(model, taps, example=example, select=select, **SMALL)
+    assert handle.channels_N.tolist() == [6, 5]
+
+
+def test_wrong_widths_are_named():
+    model, handle, x_BC = make(channels=CHANNELS | {"track": 7})
+    model(x_BC)
+    with pytest.raises(ValueError, match="'track' holds 6 features, not the 7"):
+        handle.loss()
 
 
 def test_two_handles_do_not_disturb_each_other():

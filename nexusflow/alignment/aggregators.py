@@ -154,15 +154,18 @@ class DeformableAggregator(nn.Module):
 
     def forward(self, tap: Tap) -> Tensor:
         """Compresses a dense map or a tap with positions (see `tokens_of`) into vectors (B, D)."""
-        features = features_of(tap)
-        if features.ndim == 4 and (isinstance(tap, Tensor) or "weights" not in tap):
-            map_BFHW = features.to(torch.promote_types(features.dtype, torch.float32))
-        else:
-            map_BFHW = splat(tokens_of(tap), self.cells)
-        x_BMD = self.queries_MD.expand(len(features), -1, -1)
+        map_BFHW = self.map_of(tap)
+        x_BMD = self.queries_MD.expand(len(map_BFHW), -1, -1)
         for layer in self.layers:
             x_BMD = layer(x_BMD, self.references_M2.sigmoid(), map_BFHW)
         return self.norm(x_BMD.mean(1))
+
+    def map_of(self, tap: Tap) -> Tensor:
+        """Returns the map (B, F, H, W) that the queries read, in full precision."""
+        features = features_of(tap)
+        if features.ndim == 4 and (isinstance(tap, Tensor) or "weights" not in tap):
+            return features.to(torch.promote_types(features.dtype, torch.float32))
+        return splat(tokens_of(tap), self.cells)
 
 
 def weighted_mean(tap: Tap) -> Tensor:

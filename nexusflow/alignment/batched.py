@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nexusflow.alignment.aggregators import MLPAggregator
 from nexusflow.alignment.batched_function import BatchedSurrogates, Layout
+from nexusflow.alignment.batched_queries import are_alike
 from nexusflow.alignment.batched_values import invert_flows, surrogate_values
 from nexusflow.alignment.coupling import AffineCoupling, CouplingStack
 from nexusflow.alignment.spare import SpareMemory
@@ -49,6 +50,7 @@ class BatchPlan:
         self.modules = (tuple(aggregators), tuple(flows))
         self.mlps = _mlps(aggregators)
         self.couplings = _couplings(flows)
+        self.queries = are_alike(aggregators)
         first = flows[0]
         pieces = list(_pieces(self.mlps + self.couplings))
         self.parameters = [parameter for piece in pieces for parameter in piece]

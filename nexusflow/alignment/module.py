@@ -17,6 +17,7 @@ from nexusflow.alignment.aggregators import (
     weighted_mean,
 )
 from nexusflow.alignment.batched import BatchPlan
+from nexusflow.alignment.batched_queries import aggregate_together
 from nexusflow.alignment.coupling import CouplingStack
 from nexusflow.alignment.losses import (
     Normalization,
@@ -257,7 +258,10 @@ class NexusFlow(nn.Module):
             x_NBD, z_NBD, log_det_NB = plan.apply(torch.stack([weighted_mean(tap) for tap in taps]))
         else:
             aggregators = [self.aggregators[task] for task in tasks]
-            x_NBD = torch.stack([g(tap) for g, tap in zip(aggregators, taps, strict=True)])
+            if plan is not None and plan.queries:
+                x_NBD = aggregate_together(aggregators, taps)
+            else:
+                x_NBD = torch.stack([g(tap) for g, tap in zip(aggregators, taps, strict=True)])
             if plan is not None and plan.couplings:
                 return plan.apply(x_NBD)
         if plan is not None and plan.couplings:

@@ -125,7 +125,8 @@ def _check_layout(module: nn.Module, tap: Tap, task: str) -> None:
         turned = "output.mT" if len(shape) == 3 else "output.movedim(-1, 1)"
         raise TypeError(
             f"the branch of {task!r} returned {shape}, read as {width} features, but "
-            f"{type(last).__name__} makes {known}; turn it to (B, N, C) or (B, C, H, W): select={{{task!r}: lambda output: {turned}}}"
+            f"{type(last).__name__} makes {known}; turn it to (B, N, C) or (B, C, H, W): "
+            f"select={{{task!r}: lambda output: {turned}}}"
         )
 
 

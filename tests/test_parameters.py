@@ -18,8 +18,9 @@ from pydantic import ValidationError
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 
+from nexusflow.config.outputs import FIGURES, TABLES, VIDEOS
 from nexusflow.config.schema import ScaleConfig
-from nexusflow.config.workflow import FIGURES, TABLES, VIDEOS, Pipeline
+from nexusflow.config.workflow import Pipeline
 from nexusflow.core.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]

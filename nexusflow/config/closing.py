@@ -10,7 +10,8 @@ from nexusflow.config.contexts import suite_contexts
 from nexusflow.config.fingerprint import code_fingerprint
 from nexusflow.config.layout import Layout
 from nexusflow.config.ledger import claim_paths, claim_settings
-from nexusflow.config.workflow import PLOTS_OF_TABLES, Pipeline
+from nexusflow.config.outputs import PLOTS_OF_TABLES
+from nexusflow.config.workflow import Pipeline
 from nexusflow.paper.report.present import find_files
 
 __all__ = ["Closing"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nexusflow.bev.config import ResNetDCNConfig
 from nexusflow.config.load import Configuration
 from nexusflow.data.nuscenes.source_config import NuScenesSourceConfig
 from nexusflow.data.worlds.rooms.config import RoomsWorldConfig
 from nexusflow.paper.rows import TableContext
 
-__all__ = ["nuscenes_context", "nyuv2_context", "suite_contexts"]
+__all__ = ["data_and_start", "nuscenes_context", "nyuv2_context", "suite_contexts"]
 
 
 def nuscenes_context(configuration: Configuration, seeds: Sequence[int]) -> TableContext:
@@ -34,7 +35,13 @@ def nuscenes_context(configuration: Configuration, seeds: Sequence[int]) -> Tabl
         seeds=tuple(seeds),
         domain_gap=gap,
         embedded=not isinstance(world, NuScenesSourceConfig),
+        initialisation=_initialisation(configuration),
     )
+
+
+def _initialisation(configuration: Configuration) -> str:
+    backbone = configuration.nuscenes.model.backbone
+    return backbone.weights.source if isinstance(backbone, ResNetDCNConfig) else "none"
 
 
 def nyuv2_context(configuration: Configuration, seeds: Sequence[int]) -> TableContext:
@@ -78,3 +85,16 @@ def suite_contexts(configuration: Configuration, seeds: Sequence[int]) -> dict[s
         for suite, make in makers.items()
         if getattr(configuration.scale, suite) is not None
     }
+
+
+def data_and_start(configuration: Configuration) -> str:
+    """Say for both suites together what is measured, and what training starts with.
+
+    Args:
+        configuration: configuration of the scale.
+
+    Returns:
+        Part of a sentence.
+    """
+    starts = dict.fromkeys(context.start for context in suite_contexts(configuration, ()).values())
+    return "; ".join((configuration.scale.description, *starts))

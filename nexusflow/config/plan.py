@@ -11,9 +11,9 @@ from typing import Any
 from nexusflow.config.layout import CHECKPOINT_FILES, Layout
 from nexusflow.config.load import Configuration
 from nexusflow.config.measurements import Measurements, read_measurements
+from nexusflow.config.outputs import FIGURES, TABLES, VIDEOS, is_on_request
 from nexusflow.config.paper_runs import runs_behind
 from nexusflow.config.schema import NuScenesScaleConfig, ResolvedRun
-from nexusflow.config.workflow import FIGURES, TABLES, VIDEOS, is_on_request
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import read_json
 from nexusflow.data.nuscenes.source_config import NuScenesSourceConfig

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from nexusflow.config.contexts import nuscenes_context, nyuv2_context, suite_contexts
+from nexusflow.config.contexts import data_and_start, nuscenes_context, nyuv2_context, suite_contexts
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
 from nexusflow.config.publish_analyses import ANALYSIS_FIGURES, ANALYSIS_TABLES
@@ -97,7 +97,7 @@ def _table1(configuration: Configuration, layout: Layout, seeds: list[int]) -> N
         declared = configuration.row(row.suite, row.run).is_declared_only
         files = [layout.analysis("mmd", row.suite, row.run, seed) for seed in row.seeds or seeds]
         rows.append(MMDRow(row.suite, row.run, row.label, row.paper, () if declared else tuple(files)))
-    source = f"Scale `{layout.scale}`; data: {configuration.scale.description}; seeds: "
+    source = f"Scale `{layout.scale}`; data: {data_and_start(configuration)}; seeds: "
     source += ", ".join(map(str, seeds))
     csv_path, markdown_path = layout.base / "table1.csv", layout.base / "table1.md"
     write_table1(rows, layout.scale, part.title, source, csv_path, markdown_path)

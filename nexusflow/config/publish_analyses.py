@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from nexusflow.config.contexts import data_and_start
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
 from nexusflow.config.paper_runs import ANALYSIS_BEHIND
@@ -15,7 +16,7 @@ __all__ = ["ANALYSIS_FIGURES", "ANALYSIS_TABLES"]
 
 
 def _context(configuration: Configuration, seed: int) -> AnalysisContext:
-    return AnalysisContext(configuration.scale_name, configuration.scale.description, seed)
+    return AnalysisContext(configuration.scale_name, data_and_start(configuration), seed)
 
 
 def _runs(

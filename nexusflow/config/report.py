@@ -5,7 +5,7 @@ from __future__ import annotations
 from nexusflow.config.contexts import suite_contexts
 from nexusflow.config.layout import Layout
 from nexusflow.config.load import Configuration
-from nexusflow.config.workflow import FIGURES, TABLES, VIDEOS, is_on_request
+from nexusflow.config.outputs import FIGURES, TABLES, VIDEOS, is_on_request
 from nexusflow.paper.report.outputs import Output
 from nexusflow.paper.report.page import ReportSource, write_report
 from nexusflow.paper.report.present import find_files

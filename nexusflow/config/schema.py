@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from nexusflow.analysis.config import AnalysisConfig
-from nexusflow.bev.config import BEVModelConfig
+from nexusflow.bev.config import BEVModelConfig, ResNetDCNConfig
 from nexusflow.data.nuscenes.config import NuScenesReaderConfig
 from nexusflow.data.nuscenes.source_config import NuScenesSourceConfig
 from nexusflow.data.nyuv2.config import NYUv2ReaderConfig, NYUv2SourceConfig
@@ -164,6 +164,11 @@ class ResolvedRun(_Section):
     method: MethodConfig
     training: TrainingConfig
 
+    @property
+    def weights_files(self) -> tuple[str, ...]:
+        """Files of other projects that a run of phase 1 takes weights from."""
+        return ()
+
 
 class MethodHolder(_Section):
     """A method's section on its own."""
@@ -176,6 +181,13 @@ class NuScenesRun(ResolvedRun):
 
     partition: Literal["full", "s_geo", "r_geo", "random"]
     model: BEVModelConfig
+
+    @property
+    def weights_files(self) -> tuple[str, ...]:
+        """The backbone's, unless the run goes on from another run's."""
+        backbone = self.model.backbone
+        file = backbone.weights.file if isinstance(backbone, ResNetDCNConfig) else None
+        return (file,) if file and self.init is None else ()
 
 
 class NYUv2Run(ResolvedRun):

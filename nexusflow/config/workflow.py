@@ -16,74 +16,13 @@ from nexusflow.config.fingerprint import (
 )
 from nexusflow.config.layout import CHECKPOINT_FILES, Layout
 from nexusflow.config.load import Configuration, load_configuration
+from nexusflow.config.outputs import ABLATIONS, FIGURES, TABLES, VIDEOS, is_on_request
 from nexusflow.config.paper_runs import ANALYSIS_BEHIND, runs_behind
 from nexusflow.config.sections import paper_section, section
 from nexusflow.config.workflow_pictures import PictureInputs
 from nexusflow.core.errors import UserError
 
-__all__ = ["FIGURES", "PLOTS_OF_TABLES", "TABLES", "VIDEOS", "Pipeline", "is_on_request"]
-
-TABLES = (
-    "table1",
-    "table2",
-    "table3",
-    "table4",
-    "table5",
-    "tableA1",
-    "tableA2",
-    "tableB1",
-    "tableB2",
-    "comparison",
-    "alignment_options",
-    "alignment_settings",
-    "compute_matched",
-    "weights_nuscenes",
-    "weights_nyuv2",
-    "matching",
-    "taps_nuscenes",
-    "taps_nyuv2",
-    "normalisation_nyuv2",
-    "gap_sweep",
-    "lemma",
-)
-FIGURES = (
-    "figure2",
-    "figure3",
-    "figure3_v1",
-    "figure4",
-    "figure5",
-    "figure6",
-    "figure7",
-    "comparison",
-    "collapse",
-    "learning_curves",
-    "rivals_nuscenes",
-    "rivals_nyuv2",
-    "gap_sweep",
-    "lemma",
-)
-VIDEOS = ("video",)
-# Made with the table of the same name.
-PLOTS_OF_TABLES = ("tableB1", "tableB2")
-# These train many further models, so they are made when they are asked for by name only.
-_ON_REQUEST = (
-    *("gap_sweep", "alignment_settings", "compute_matched", "weights_nuscenes", "weights_nyuv2"),
-    *("matching", "taps_nuscenes", "taps_nyuv2", "normalisation_nyuv2"),
-)
-# What their runs change is measured against runs of the other tables, which they share.
-_ABLATIONS = ("table1", "table3", "tableA1", "tableA2", "tableB1", "tableB2", "alignment_options")
-
-
-def is_on_request(output: str) -> bool:
-    """Tell whether a table or figure is made when it is asked for by name only.
-
-    Args:
-        output: name of the table or figure.
-
-    Returns:
-        True if its runs serve nothing else.
-    """
-    return output in _ON_REQUEST
+__all__ = ["Pipeline"]
 
 
 class Pipeline(PictureInputs):
@@ -146,7 +85,7 @@ class Pipeline(PictureInputs):
     def _offered(self, output: str) -> bool:
         """Whether an output needs no request by name, and the default scale has a suite that it shows."""
         suites = {item.suite for item in runs_behind(self.main.paper, output)}
-        return output not in _ON_REQUEST and any(getattr(self.main.scale, suite) for suite in suites)
+        return not is_on_request(output) and any(getattr(self.main.scale, suite) for suite in suites)
 
     def of(self, scale: str) -> Configuration:
         """Configuration of a scale."""
@@ -250,7 +189,7 @@ class Pipeline(PictureInputs):
         """Decoded data, partition and initial weights of a run."""
         name = suite or wildcards.suite
         run = self.of(wildcards.scale).resolve(name, wildcards.run)
-        files = self._run_data(wildcards.scale, name, wildcards.run)
+        files = [*self._run_data(wildcards.scale, name, wildcards.run), *run.weights_files]
         if run.init is not None:
             start = Layout(wildcards.scale).checkpoint(name, run.init, wildcards.seed)
             files.append(str(start / "model.safetensors"))
@@ -358,7 +297,7 @@ class Pipeline(PictureInputs):
         found = [
             item.run
             for output in TABLES
-            if output not in (*_ON_REQUEST, *without)
+            if not is_on_request(output) and output not in without
             for item in runs_behind(self.main.paper, output)
             if item.suite == suite and item.run != "trivial"
         ]
@@ -373,7 +312,7 @@ class Pipeline(PictureInputs):
 
     def stage_runs(self, stage: str, suite: str) -> list[str]:
         """Runs that a stage of dvc.yaml trains: a budget of the main tables' runs, or `ablations`."""
-        main = self._table_runs(suite, without=_ABLATIONS)
+        main = self._table_runs(suite, without=ABLATIONS)
         if stage == "ablations":
             return [run for run in self._table_runs(suite) if run not in main]
         return [run for run in main if self.main.row(suite, run).budget == stage]

@@ -167,7 +167,8 @@ def comparison_markdown(
     gap = "" if context.domain_gap is None else f", domain gap {context.domain_gap:g}"
     parts = [
         "# What the alignment changed\n\n"
-        f"Scale `{context.scale}`; data: {context.data}{gap}. Differences are paired by training seed: each "
+        f"Scale `{context.scale}`; data: {context.data}{gap}; {context.start}. "
+        "Differences are paired by training seed: each "
         f"run against the other run with the same seed. Interval: Student's t, {confidence:.0%}, given from "
         "three seeds on; it covers the variation between training seeds, not between worlds, and is not "
         "corrected for the number of metrics. Seeds better / equal / worse take the metric's direction into "

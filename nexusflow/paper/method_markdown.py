@@ -91,7 +91,7 @@ def scale_sentence(context: TableContext) -> str:
     """
     gap = "" if context.domain_gap is None else f", domain gap {context.domain_gap:g}"
     seeds = ", ".join(map(str, context.seeds))
-    return f"Scale `{context.scale}`; data: {context.data}{gap}; seeds: {seeds}."
+    return f"Scale `{context.scale}`; data: {context.data}{gap}; {context.start}; seeds: {seeds}."
 
 
 def paper_sentence(context: TableContext, recorded: str) -> str:

@@ -95,6 +95,7 @@ class RunMetrics:
         cost: "train seconds", "steps", "peak memory MiB" → value, where known.
         domain_gap: domain gap of the embedded world it was measured in, where the file says.
         best: "step" and metrics of the best validation during training, where they were recorded.
+        initialisation: source of the weights before the first step; None for what was not trained.
     """
 
     path: Path
@@ -107,6 +108,7 @@ class RunMetrics:
     cost: Mapping[str, float] = field(default_factory=dict)
     domain_gap: float | None = None
     best: Mapping[str, float] = field(default_factory=dict)
+    initialisation: str | None = None
 
     def value(self, region: str, metric: str) -> float | None:
         """Give one number.
@@ -164,6 +166,15 @@ def _best(provenance: dict[str, Any], path: Path) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if value is not None}
 
 
+def _initialisation(provenance: dict[str, Any], path: Path) -> str | None:
+    """Take the source of a run's first weights; a run that names none has drawn them."""
+    if not provenance:
+        return None
+    where = path.with_name("provenance.json")
+    noted = provenance.get("initialisation", {"source": "none"})
+    return str(_require(noted, "source", str, where, "initialisation"))
+
+
 def _cost(content: dict[str, Any], provenance: dict[str, Any], path: Path) -> dict[str, float]:
     """Collect training cost from the file itself, else from its provenance."""
     sources = [content.get("training") or {}, provenance]
@@ -207,6 +218,7 @@ def read_metrics(path: Path) -> RunMetrics:
         cost=_cost(content, provenance, path),
         domain_gap=_number(content.get("domain_gap"), "domain_gap", path),
         best=_best(provenance, path),
+        initialisation=_initialisation(provenance, path),
     )
 
 

@@ -13,6 +13,7 @@ from nexusflow.paper.config import TableConfig
 from nexusflow.paper.metrics import RunMetrics, load_run
 
 __all__ = [
+    "INITIAL_WEIGHTS",
     "MEASURED",
     "NOT_YET_RUN",
     "MethodRow",
@@ -25,6 +26,13 @@ __all__ = [
     "suite_of",
 ]
 
+INITIAL_WEIGHTS = {
+    "none": "no pretrained weights",
+    "imagenet": "backbone pretrained on ImageNet",
+    "bevformer": "image backbone of BEVFormer, which has seen the boxes of both cities",
+    "uniad": "image backbone of UniAD, which has seen the labels of both cities",
+}
+"""What a scale says of the weights before the first step, by their source."""
 NOT_YET_RUN = "not yet run"
 MEASURED = "measured"
 
@@ -65,6 +73,7 @@ class TableContext:
         domain_gap: domain gap of the embedded world, None for recorded data.
         comparable: True only where absolute values may be compared with the paper's.
         embedded: True where the data set is an embedded world; one with a domain gap always is.
+        initialisation: source of the weights before the first step, "none" where they were drawn.
     """
 
     scale: str
@@ -73,6 +82,12 @@ class TableContext:
     domain_gap: float | None = None
     comparable: bool = False
     embedded: bool = False
+    initialisation: str = "none"
+
+    @property
+    def start(self) -> str:
+        """Says what training starts with, for captions."""
+        return INITIAL_WEIGHTS[self.initialisation]
 
     def source(self, with_gap: bool = True) -> str:
         """Say in one line what a figure was measured on.
@@ -81,11 +96,11 @@ class TableContext:
             with_gap: whether to name the domain gap.
 
         Returns:
-            Scale, data and seeds.
+            Scale, data, initial weights and seeds.
         """
         gap = f", domain gap {self.domain_gap:g}" if with_gap and self.domain_gap is not None else ""
-        plural = "s" if len(self.seeds) > 1 else ""
-        return f"Scale {self.scale}; {self.data}{gap}; seed{plural} {', '.join(map(str, self.seeds))}"
+        seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+        return f"Scale {self.scale}; {self.data}{gap}; {self.start}; {seeds}"
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float | None, float | None]:
@@ -196,11 +211,18 @@ def load_row(row: MethodRow, context: TableContext) -> list[RunMetrics]:
         The files' content, sorted by seed.
 
     Raises:
-        UserError: if a file is malformed or of another run, suite, scale, domain gap or seed.
+        UserError: if a file is malformed, of another run, suite, scale, domain gap or seed, or if its run
+            started with other weights than the configuration says.
     """
     files = load_run(row.metrics, row.run, context.scale, context.domain_gap, row.suite)
     seeds = context.seeds if row.seeds is None else row.seeds
     for file in files:
+        if file.initialisation not in (None, context.initialisation):
+            raise UserError(
+                f"{file.path.with_name('provenance.json')}: key 'initialisation.source' is "
+                f"{file.initialisation}, but the backbone's weights.source of the scale {context.scale} is "
+                f"{context.initialisation}; train the run again."
+            )
         if file.seed not in seeds:
             raise UserError(
                 f"{file.path}: key 'seed' is {file.seed}, which is not one of the row's seeds {list(seeds)}; "

@@ -50,7 +50,7 @@ class Suite(ABC):
         name: name of the suite.
         canvases: shows the tasks as images, for methods that want that; None without such an adapter.
         view_plan: the views that `batch` and `forward` make beside the one that the task losses see.
-        initialisation: where weights that were not drawn came from, for the provenance; None without such.
+        initialisation: where weights that were not drawn came from, for the provenance; None where all were.
         score_directions: scores of `validate`, +1 where larger is better, -1 where smaller is better.
     """
 

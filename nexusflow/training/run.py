@@ -162,10 +162,16 @@ def _train_and_publish(
     save_weights(output / "method.safetensors", method, header | {"method": method.name})
     result.log.write(output / "log.csv")
     record = _provenance(identity, started_from, training, result) | {"not_deterministic": operations}
-    if suite.initialisation:
-        record["initialisation"] = suite.initialisation
+    record["initialisation"] = suite.initialisation or _inherited(initial_weights)
     best = best_validation(result.log.rows, suite.score_directions)
     write_json(output / "provenance.json", record | ({"best_validation": best} if best else {}))
+
+
+def _inherited(initial_weights: Path | None) -> dict[str, Any]:
+    """What a run of phase 2 says of its first weights: what its run of phase 1 said."""
+    start = initial_weights.with_name("provenance.json") if initial_weights else None
+    drawn = {"source": "none"}
+    return dict(read_json(start).get("initialisation", drawn)) if start and start.exists() else drawn
 
 
 def _remove_leftovers(output: Path) -> None:

@@ -9,7 +9,7 @@ from nexusflow.config.fingerprint import (
     code_fingerprint,
     module_fingerprint,
 )
-from nexusflow.config.workflow import FIGURES, TABLES, VIDEOS
+from nexusflow.config.outputs import FIGURES, TABLES, VIDEOS
 from nexusflow.methods.combined_config import CombinedConfig
 from nexusflow.methods.config import SupervisedConfig
 from nexusflow.methods.jtr_config import JTRConfig

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from nexusflow.config.load import load_configuration
+from nexusflow.config.outputs import FIGURES, TABLES, VIDEOS
 from nexusflow.config.paper_runs import RunReference, runs_behind
-from nexusflow.config.workflow import FIGURES, TABLES, VIDEOS
 
 
 @pytest.mark.parametrize("output", sorted({*TABLES, *FIGURES, *VIDEOS}))

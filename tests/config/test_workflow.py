@@ -1,9 +1,12 @@
 """What the rules are told: inputs of figures of analyses, of the suites that a scale has."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from nexusflow.config.contexts import nuscenes_context
 from nexusflow.config.paper_runs import ANALYSIS_BEHIND
 from nexusflow.config.workflow import Pipeline
 
@@ -75,3 +78,21 @@ def test_outputs_of_analyses_are_made_without_being_asked_for(pipeline: Pipeline
         "lemma.png",
     }
     assert wanted <= set(pipeline.targets)
+
+
+def test_weights_of_others_are_inputs_of_the_first_phase(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    path = tmp_path / "config" / "scales" / "full.yaml"
+    drawn = "frozen_stages: -1, weights: { source: none }"
+    text = path.read_text(encoding="utf-8")
+    assert drawn in text
+    loaded = "frozen_stages: 4, weights: { source: uniad, file: uniad.safetensors }"
+    path.write_text(text.replace(drawn, loaded).replace("norm: batch", "norm: frozen"), encoding="utf-8")
+    pipeline = Pipeline({"scale": "embedded", "seeds": [0]}, tmp_path / "config")
+
+    def inputs(scale: str, run: str) -> list[str]:
+        return pipeline.training_inputs(SimpleNamespace(scale=scale, suite="nuscenes", run=run, seed="0"))
+
+    assert "uniad.safetensors" in inputs("full", "baseline")
+    assert "uniad.safetensors" not in inputs("full", "nexusflow_two_stage") + inputs("embedded", "baseline")
+    assert nuscenes_context(pipeline.of("full"), (0,)).initialisation == "uniad"

@@ -44,7 +44,7 @@ def test_equal_notes_share_a_number() -> None:
 
 def test_captions_say_whether_values_may_be_compared() -> None:
     rooms = TableContext("embedded", "rooms", (0, 1), embedded=True)
-    assert scale_sentence(rooms) == "Scale `embedded`; data: rooms; seeds: 0, 1."
+    assert scale_sentence(rooms) == "Scale `embedded`; data: rooms; no pretrained weights; seeds: 0, 1."
     sentence = paper_sentence(rooms, "NYUv2")
     assert "of NYUv2 at full scale" in sentence
     assert "**not comparable in absolute terms** with ours, which were measured in the embedded" in sentence

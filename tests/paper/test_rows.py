@@ -1,6 +1,8 @@
 """Rows of tables: joined with files, checked against the table; means and spreads."""
 
+import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,9 +34,12 @@ def test_mean_and_std() -> None:
 
 
 def test_source_line() -> None:
-    assert CONTEXT.source() == "Scale smoke; fabricated, domain gap 0.25; seeds 0, 1, 2"
-    assert CONTEXT.source(with_gap=False) == "Scale smoke; fabricated; seeds 0, 1, 2"
-    assert TableContext("full", "nuScenes", (0,)).source() == "Scale full; nuScenes; seed 0"
+    assert (
+        CONTEXT.source() == "Scale smoke; fabricated, domain gap 0.25; no pretrained weights; seeds 0, 1, 2"
+    )
+    assert CONTEXT.source(with_gap=False) == "Scale smoke; fabricated; no pretrained weights; seeds 0, 1, 2"
+    started = TableContext("full", "nuScenes", (0,), initialisation="imagenet")
+    assert started.source() == "Scale full; nuScenes; backbone pretrained on ImageNet; seed 0"
 
 
 def test_rows_from_config_join_runs_with_files(tmp_path: Path) -> None:
@@ -69,6 +74,19 @@ def test_files_of_another_suite_or_seed_are_refused(tmp_path: Path) -> None:
         load_row(MethodRow("full", "Full", "full", metrics=dense), CONTEXT)
     row = MethodRow("full", "Full", "full", metrics=write_metrics(tmp_path, "full", (0, 7)))
     with pytest.raises(UserError, match="key 'seed' is 7"):
+        load_row(row, CONTEXT)
+
+
+def test_runs_that_started_with_other_weights_than_configured_are_refused(tmp_path: Path) -> None:
+    files = write_metrics(tmp_path, "full", (0,))
+    row = MethodRow("full", "Full", "full", metrics=files)
+    path = files[0].with_name("provenance.json")
+    path.write_text(json.dumps({"initialisation": {"source": "uniad"}}))
+    with pytest.raises(UserError, match=r"key 'initialisation.source' is uniad, but .* is none"):
+        load_row(row, CONTEXT)
+    assert load_row(row, replace(CONTEXT, initialisation="uniad"))
+    path.write_text(json.dumps({"initialisation": {}}))
+    with pytest.raises(UserError, match=r"has no key 'initialisation\.source'"):
         load_row(row, CONTEXT)
 
 

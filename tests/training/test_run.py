@@ -52,3 +52,18 @@ def test_the_networks_of_a_method_are_saved(tmp_path: Path) -> None:
     train_run(identity, Validated(), NexusFlowConfig(dim=8, hidden=8, depth=2), CONFIG, tmp_path)
     tensors, header = read_tensors(tmp_path / "method.safetensors")
     assert header["method"] == "nexusflow" and any(name.startswith("surrogates.flows") for name in tensors)
+
+
+def test_first_weights_are_noted_and_a_second_phase_inherits_the_note(tmp_path: Path) -> None:
+    identity = RunIdentity("smoke", "toy", "toy", 0, "code", {}, "data")
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    suite = Validated()
+    suite.initialisation = {"source": "imagenet", "file": "a.safetensors"}
+    train_run(identity, suite, SupervisedConfig(), CONFIG, first)
+    train_run(identity, Validated(), SupervisedConfig(), CONFIG, second, first / "model.safetensors")
+    train_run(identity, Validated(), SupervisedConfig(), CONFIG, third)
+    notes = [
+        json.loads((folder / "provenance.json").read_text())["initialisation"]
+        for folder in (first, second, third)
+    ]
+    assert notes == [suite.initialisation, suite.initialisation, {"source": "none"}]

@@ -61,8 +61,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError as error:
         raise UserError(f"backbone.weights.file: {path} is missing.") from error
     except (SafetensorError, OSError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(
-            f"backbone.weights.file: {path} is no safetensors file ({str(error).splitlines()[0]}); "
+            f"backbone.weights.file: {path} is no safetensors file ({reason}); "
             "docs/full_scale.md says how to make one from a .pth file."
         ) from error
 

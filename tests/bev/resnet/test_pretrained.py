@@ -92,7 +92,17 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="missing"):
         load_pretrained(make_resnet(), section("uniad", tmp_path / "none.safetensors"))
     (tmp_path / "a.safetensors").write_bytes(b"no checkpoint")
+    (tmp_path / "c.safetensors").touch()
     torch.save(uniad(), tmp_path / "b.pth")
-    for name in ("a.safetensors", "b.pth"):
+    for name in ("a.safetensors", "b.pth", "c.safetensors"):
         with pytest.raises(UserError, match="no safetensors file"):
             load_pretrained(make_resnet(), section("uniad", tmp_path / name))
+
+
+def test_an_error_without_text_is_named_by_its_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> None:
+        raise OSError
+
+    monkeypatch.setattr("nexusflow.bev.resnet.pretrained.load_file", fail)
+    with pytest.raises(UserError, match=r"no safetensors file \(OSError\)"):
+        load_pretrained(make_resnet(), section("uniad", tmp_path / "a.safetensors"))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nexusflow.config.workflow import FIGURES, TABLES
+from nexusflow.config.outputs import FIGURES, TABLES
 from nexusflow.paper.report.outputs import load_captions, order_of, title_of
 from tests.paper.report.fabricate import source
 

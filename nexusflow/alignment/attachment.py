@@ -35,6 +35,7 @@ class Attachment(nn.Module):
         model: the model; also one that is wrapped for distributed training or compiled.
         taps: per task the name of a submodule, as in ``model.named_modules()``, or the submodule.
         select: see `attach`.
+        calls: see `attach`.
         weight: see `attach`; may be changed at any time.
         monitor: see `attach`.
         options: see `NexusFlow`.
@@ -48,6 +49,7 @@ class Attachment(nn.Module):
         model: nn.Module,
         taps: Mapping[str, str | nn.Module],
         select: Mapping[str, Select],
+        calls: Mapping[str, int],
         weight: float,
         monitor: int,
         options: Mapping[str, Any],
@@ -55,8 +57,11 @@ class Attachment(nn.Module):
         super().__init__()
         if len(taps) < 2:
             raise ValueError(f"alignment needs taps of at least two tasks, not {list(taps)}")
-        if unknown := [task for task in select if task not in taps]:
-            raise ValueError(f"select names {unknown}, the taps are of {list(taps)}")
+        for name, given in (("select", select), ("calls", calls)):
+            if unknown := [task for task in given if task not in taps]:
+                raise ValueError(f"{name} names {unknown}, the taps are of {list(taps)}")
+        if negative := [task for task, number in calls.items() if number < 0]:
+            raise ValueError(f"calls are counted from 0, those of {negative} are below")
         self.tasks, self.weight, self._options = tuple(taps), weight, dict(options)
         self.register_buffer("channels_N", torch.zeros(len(taps), dtype=torch.long))
         self.register_module("surrogates", None)
@@ -69,7 +74,7 @@ class Attachment(nn.Module):
         modules = {task: module_of(model, tap) for task, tap in taps.items()}
         self._handles = [model.register_forward_pre_hook(self._recorder.forget)]
         self._handles += [
-            module.register_forward_hook(self._recorder.hook(task, select.get(task)))
+            module.register_forward_hook(self._recorder.hook(task, select.get(task), calls.get(task)))
             for task, module in modules.items()
         ]
 
@@ -91,7 +96,7 @@ class Attachment(nn.Module):
         """Aligns what the branches returned since the last call, and forgets it.
 
         A task whose branch did not run is left out. With fewer than two tasks, or before every task ran once,
-        the loss is zero. A branch that ran several times counts as it ran last.
+        the loss is zero. A branch that ran several times counts as it ran last, unless ``calls`` says which.
 
         Args:
             weights: per task, which tokens count: a mask or weights, (B, N) or (B, H, W); 0 is padding.
@@ -276,6 +281,7 @@ def attach(
     channels: Mapping[str, int] | None = None,
     example: Example | None = None,
     select: Mapping[str, Select] | None = None,
+    calls: Mapping[str, int] | None = None,
     weight: float = 1.0,
     register: bool = False,
     monitor: int = 256,
@@ -294,7 +300,10 @@ def attach(
         channels: widths C, by task.
         example: a batch with which the model is called once, in evaluation mode and without gradient; a tuple
             holds several arguments, a function gets the model and calls it.
-        select: per task, a function from what the submodule returned to one of the forms above.
+        select: per task, what to take of that which the submodule returned, so that it has one of the forms
+            above: a function; or an index, a key, an attribute, or several of them in a row.
+        calls: per task, which call of the submodule counts, from 0, where one call of the model makes
+            several, as heads do that are shared by the levels of a pyramid; the last one if not given.
         weight: lambda, the weight of the alignment in `Attachment.loss`.
         register: makes the surrogates the submodule ``nexusflow`` of the model, so that its parameters, state
             dict, copies and distributed wrapper include them; needs ``channels`` or ``example``.
@@ -332,7 +341,7 @@ def attach(
         raise ValueError("register needs the widths of the branches at once: give channels or example")
     if register and hasattr(model, _NAME):
         raise ValueError(f"the model has a part named {_NAME} already; remove it first")
-    handle = Attachment(model, taps, select or {}, weight, monitor, options)
+    handle = Attachment(model, taps, select or {}, calls or {}, weight, monitor, options)
     try:
         if example is not None:
             run_example(model, example)

@@ -6,7 +6,7 @@ Legend: B batch, N tokens, C features of a branch, H and W rows and columns of a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from nexusflow.alignment.taps import Tap, features_of
 
 __all__ = ["Example", "Recorder", "Select", "module_of", "run_example", "width_of"]
 
-Select = Callable[[Any], Tap]
+Select = Callable[[Any], Tap] | int | str | Sequence[int | str]
 Example = Any
 
 
@@ -26,18 +26,20 @@ class Recorder:
     def __init__(self) -> None:
         self.taps: dict[str, Tap] = {}
         self.widths: dict[str, int] = {}
+        self.calls: dict[str, int] = {}
         self.device: torch.device | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "taps": {}}
 
-    def hook(self, task: str, select: Select | None) -> _Hook:
-        """Returns the forward hook for the branch of a task."""
-        return _Hook(self, task, select)
+    def hook(self, task: str, select: Select | None, call: int | None) -> _Hook:
+        """Returns the forward hook for the branch of a task; of several calls one counts, or the last."""
+        return _Hook(self, task, select if select is None or callable(select) else _Path(select), call)
 
     def forget(self, *_: Any) -> None:
         """Forgets the taps; as a hook of the whole model, before each call."""
         self.taps.clear()
+        self.calls.clear()
 
     def take(self) -> dict[str, Tap]:
         """Returns the taps and forgets them."""
@@ -46,13 +48,35 @@ class Recorder:
         return taps
 
 
+class _Path:
+    """Indices, keys and attributes that lead into what a branch returned; can be pickled."""
+
+    def __init__(self, path: int | str | Sequence[int | str]) -> None:
+        self.path = (path,) if isinstance(path, int | str) else tuple(path)
+
+    def __call__(self, output: Any) -> Any:
+        for step in self.path:
+            if isinstance(step, str) and not isinstance(output, Mapping):
+                output = getattr(output, step)
+            else:
+                output = output[step]
+        return output
+
+
 class _Hook:
     """A forward hook as an object, which a deep copy of the model copies with what it writes to."""
 
-    def __init__(self, recorder: Recorder, task: str, select: Select | None) -> None:
-        self.recorder, self.task, self.select = recorder, task, select
+    def __init__(
+        self, recorder: Recorder, task: str, select: Callable[[Any], Tap] | None, call: int | None
+    ) -> None:
+        self.recorder, self.task, self.select, self.call = recorder, task, select, call
 
     def __call__(self, module: nn.Module, arguments: Any, output: Any) -> None:
+        if self.call is not None:
+            number = self.recorder.calls.get(self.task, 0)
+            self.recorder.calls[self.task] = number + 1
+            if number != self.call:
+                return
         tap = _tap_of(output if self.select is None else self.select(output), self.task)
         first = not torch.compiler.is_compiling() and self.task not in self.recorder.widths
         if self.select is None and first:

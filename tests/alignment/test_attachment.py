@@ -2,6 +2,7 @@
 
 import copy
 import re
+import types
 import warnings
 
 import pytest
@@ -297,6 +298,63 @@ def test_features_in_another_place_are_refused_with_the_way_to_turn_them(layer, 
     select = {"odd": eval(f"lambda output: {turn}")}
     handle = attach(model, taps, example=example, select=select, **SMALL)
     assert handle.channels_N.tolist() == [6, 5]
+
+
+class Pyramid(nn.Module):
+    """Branches that run on both levels of a pyramid and return several things at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.boxes, self.scores = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 5, 1)
+        self.head = _Together(self.boxes, self.scores)
+
+    def forward(self, x_BCHW):
+        return [self.head(level) for level in (x_BCHW, x_BCHW[..., ::2, ::2])]
+
+
+class _Together(nn.Module):
+    def __init__(self, boxes: nn.Module, scores: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([boxes, scores])
+
+    def forward(self, x_BCHW):
+        boxes, scores = (part(x_BCHW) for part in self.parts)
+        return {"all": (boxes, scores), "size": types.SimpleNamespace(of=scores.mean((2, 3)))}
+
+
+def test_a_path_leads_into_what_a_branch_returns():
+    model, x_BCHW = Pyramid(), torch.randn(2, 3, 4, 4)
+    select = {"boxes": ["all", 0], "size": ("size", "of")}
+    handle = attach(model, {"boxes": "head", "size": "head"}, example=x_BCHW, select=select, **SMALL)
+    assert handle.channels_N.tolist() == [4, 5]
+    first = attach(
+        model, {"a": "boxes", "b": "head"}, channels={"a": 4, "b": 4}, select={"b": lambda x: x["all"][0]}
+    )
+    model(x_BCHW)
+    tapped = first._recorder.take()
+    assert torch.equal(tapped["a"], tapped["b"])
+
+
+@pytest.mark.parametrize(("calls", "rows"), [({}, 2), ({"a": 0, "b": 0}, 4), ({"a": 1, "b": 1}, 2)])
+def test_of_several_calls_one_counts(calls, rows):
+    model, x_BCHW = Pyramid(), torch.randn(2, 3, 4, 4)
+    handle = attach(model, {"a": "boxes", "b": "scores"}, example=x_BCHW, calls=calls, **SMALL)
+    for module in (model, copy.deepcopy(model)):
+        for _ in range(2):
+            module(x_BCHW)
+            assert {tap.shape[2] for tap in handle._recorder.taps.values()} == {rows}
+    model(x_BCHW)
+    handle.loss().backward()
+
+
+def test_calls_that_do_not_happen_or_cannot_be_meant_are_named():
+    taps, x_BCHW = {"a": "boxes", "b": "scores"}, torch.randn(2, 3, 4, 4)
+    with pytest.raises(ValueError, match=r"did not reach the taps of \['b'\]"):
+        attach(Pyramid(), taps, example=x_BCHW, calls={"b": 2}, **SMALL)
+    with pytest.raises(ValueError, match="calls names"):
+        attach(Pyramid(), taps, example=x_BCHW, calls={"c": 0}, **SMALL)
+    with pytest.raises(ValueError, match="counted from 0"):
+        attach(Pyramid(), taps, example=x_BCHW, calls={"a": -1}, **SMALL)
 
 
 def test_wrong_widths_are_named():

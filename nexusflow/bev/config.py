@@ -60,6 +60,11 @@ class EncoderConfig(_Section):
     min_depth_m: float = Field(
         default=0.3, gt=0, description="Points nearer to a camera plane than this are not seen (metres)."
     )
+    history: Literal["gradient", "cached"] = Field(
+        default="gradient",
+        description="What a frame of a clip sees of the frame before: gradient: its BEV grid, which learns "
+        "from this; cached: that grid without gradient, as in the paper's model.",
+    )
     cached_rigs: int = Field(
         default=256, ge=0, description="lift_unet: calibrations whose lifting weights are kept."
     )
@@ -160,6 +165,14 @@ class TrackConfig(_Section):
         default="none",
         description="Samples without visible labels: none carries no track; scores carries queries by "
         "their own scores.",
+    )
+    memory: int = Field(
+        default=0,
+        ge=0,
+        description="Past embeddings that a track attends to, the paper's model: 4 (0 = none).",
+    )
+    memory_every: int = Field(
+        default=3, gt=0, description="At test time an embedding is saved in every so many frames."
     )
     heat_min_sigma_cells: float = Field(
         default=0.8, gt=0, description="Smallest standard deviation of a heat-map peak (cells)."

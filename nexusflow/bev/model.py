@@ -125,7 +125,10 @@ class BEVModel(nn.Module):
             features = [x.unflatten(0, (batch, length)) for x in self._features(images_BTNCHW.flatten(0, 1))]
             grids: list[Tensor] = []
             for t in range(length):
-                previous = (grids[-1], ego2global_BT44[:, t - 1], ego2global_BT44[:, t]) if t else None
+                previous = None
+                if t:
+                    kept = grids[-1] if self.config.encoder.history == "gradient" else grids[-1].detach()
+                    previous = (kept, ego2global_BT44[:, t - 1], ego2global_BT44[:, t])
                 grids.append(self._bev([level[:, t] for level in features], ego2img_BTN44[:, t], previous))
         return grids
 
@@ -187,7 +190,7 @@ class BEVModel(nn.Module):
             frame = self.track(bev, slots, now, rng)
             frames.append(frame)
             if now is not None and t + 1 < len(grids):
-                slots = carry_by_truth(frame, now, self.config.track, self._noise)
+                slots = self.track.remember(carry_by_truth(frame, now, self.config.track, self._noise))
         return frames
 
     def losses(
@@ -271,7 +274,8 @@ class BEVModel(nn.Module):
             FramePrediction(boxes_BS9[b, on], labels_BS[b, on], scores_BS[b, on], kept.ids_BS[b, on], maps[b])
             for b, on in enumerate(reported_BS)
         ]
-        return predictions, TrackerState(bev_BCHW, ego2global_B44, timestamps_B, kept, next_id)
+        slots = self.track.remember(kept)
+        return predictions, TrackerState(bev_BCHW, ego2global_B44, timestamps_B, slots, next_id)
 
     def predict_step(
         self,

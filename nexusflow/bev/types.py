@@ -1,7 +1,7 @@
 """What the BEV model takes and gives.
 
 Letters: B clips or scenes, T frames, G truth boxes (padded), C channels, H/W grid rows/columns, Q queries,
-S track slots, D query channels, K classes, L decoder layers, P predicted boxes.
+S track slots, M remembered embeddings, D query channels, K classes, L decoder layers, P predicted boxes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = [
     "MapOutput",
     "ModelOutput",
     "TrackFrameOutput",
+    "TrackMemory",
     "TrackOutput",
     "TrackSlots",
     "TrackTruth",
@@ -102,6 +103,35 @@ class TrackTruth:
 
 
 @dataclass
+class TrackMemory:
+    """Past embeddings of S tracks or queries, the newest last.
+
+    Args:
+        embeddings_BSMD: what was saved.
+        saved_BSM: which places hold something.
+        wait_BS: frames until the next one is saved (test time).
+    """
+
+    embeddings_BSMD: Tensor
+    saved_BSM: Tensor
+    wait_BS: Tensor
+
+    def select(self, rows: Tensor) -> TrackMemory:
+        """Return the memory of some samples of the batch."""
+        return TrackMemory(self.embeddings_BSMD[rows], self.saved_BSM[rows], self.wait_BS[rows])
+
+    def joined(self, other: TrackMemory) -> TrackMemory:
+        """Return both, one behind the other."""
+        mine, theirs = vars(self).values(), vars(other).values()
+        return TrackMemory(*(torch.cat([a, b], 1) for a, b in zip(mine, theirs, strict=True)))
+
+    def taken(self, order_BS: Tensor) -> TrackMemory:
+        """Return what the chosen tracks or queries remember, in that order."""
+        rows_B1 = torch.arange(len(order_BS), device=order_BS.device)[:, None]
+        return TrackMemory(*(part[rows_B1, order_BS] for part in vars(self).values()))
+
+
+@dataclass
 class TrackSlots:
     """Track queries carried between frames, padded to S slots per sample.
 
@@ -112,6 +142,7 @@ class TrackSlots:
         ids_BS: identity (truth instance in training, track id at test time), -1 for none.
         valid_BS: which slots hold a query.
         misses_BS: consecutive frames below the keep threshold (test time).
+        memory: past embeddings, where the model has a memory bank.
     """
 
     content_BSD: Tensor
@@ -120,10 +151,12 @@ class TrackSlots:
     ids_BS: Tensor
     valid_BS: Tensor
     misses_BS: Tensor
+    memory: TrackMemory | None = None
 
     def select(self, rows: Tensor) -> TrackSlots:
         """Return the slots of some samples of the batch."""
-        return TrackSlots(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        tensors = {field.name: getattr(self, field.name)[rows] for field in fields(self)[:-1]}
+        return TrackSlots(**tensors, memory=None if self.memory is None else self.memory.select(rows))
 
 
 @dataclass
@@ -137,6 +170,7 @@ class TrackFrameOutput:
         valid_BQ: queries that exist (padding is False).
         detections, slots: sizes of the first two groups of queries.
         targets_LBQ: index of the matched truth box, -1 background, -2 no loss; None without truth.
+        memory: what detection and track queries remember, where the model has a memory bank.
     """
 
     heat_BKHW: Tensor | None
@@ -147,6 +181,7 @@ class TrackFrameOutput:
     detections: int
     slots: int
     targets_LBQ: Tensor | None = None
+    memory: TrackMemory | None = None
 
 
 @dataclass

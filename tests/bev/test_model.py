@@ -218,3 +218,18 @@ def test_parameter_count_of_the_small_size() -> None:
     model = BEVModel(BEVModelConfig())
     counts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
     assert counts == {"backbone": 912688, "encoder": 1184736, "track": 260045, "map": 315649}
+
+
+def test_history_may_be_kept_without_gradient() -> None:
+    torch.manual_seed(0)
+    batch = make_batch(tiny_config())
+    both = [BEVModel(tiny_config(encoder={"history": history})) for history in ("gradient", "cached")]
+    for parameter in both[0].parameters():
+        torch.nn.init.normal_(parameter, std=0.1)  # a new model does not look back
+    both[1].load_state_dict(both[0].state_dict())
+    grids = [model.train()(*batch.inputs, batch.truth).bev_BCHW for model in both]
+    assert torch.equal(*grids)
+    for grid in grids:
+        grid.square().mean().backward()
+    first, second = (model.backbone.stem[0].weight.grad for model in both)
+    assert second.abs().sum() > 0 and not torch.equal(first, second)

@@ -5,6 +5,8 @@ Letters: B batch, C BEV channels, H/W grid, Q queries, S slots, D query channels
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +17,7 @@ from nexusflow.bev.tracking.denoising import PseudoTracks, make_pseudo_tracks
 from nexusflow.bev.tracking.interaction import QueryInteraction
 from nexusflow.bev.tracking.lifecycle import empty_slots
 from nexusflow.bev.tracking.matching import match_detections, match_tracks
+from nexusflow.bev.tracking.memory import MemoryBank
 from nexusflow.bev.tracking.queries import HeatMapQueries, LearnedQueries, StateEmbedding, attention_mask
 from nexusflow.bev.types import FrameTruth, TrackFrameOutput, TrackSlots
 
@@ -42,10 +45,16 @@ class TrackFormer(nn.Module):
         self.kind = nn.Parameter(torch.randn(3, section.dim) * 0.02)  # detection, track, denoising
         self.interaction = QueryInteraction(section)
         self.decoder = TrackDecoder(config)
+        self.memory = MemoryBank(section) if section.memory else None
 
     def empty(self, batch: int, slots: int, device: torch.device) -> TrackSlots:
         """Return slots without tracks."""
-        return empty_slots(batch, slots, self.config.track.dim, self.config.num_classes, device)
+        empty = empty_slots(batch, slots, self.config.track.dim, self.config.num_classes, device)
+        return empty if self.memory is None else replace(empty, memory=self.memory.empty(empty.content_BSD))
+
+    def remember(self, slots: TrackSlots) -> TrackSlots:
+        """Let the tracks that leave a frame use and fill their memory, where the model has a memory bank."""
+        return slots if self.memory is None else self.memory(slots)
 
     def _jitter(self, code_BS10: Tensor, rng: BatchNoise) -> Tensor:
         """Move propagated references a little, as noisy velocities will at test time."""
@@ -94,6 +103,10 @@ class TrackFormer(nn.Module):
         content = torch.cat([part.float() for part in contents], 1)
         logits, refined, final = self.decoder(content, torch.cat(codes, 1), mask, bev_BCHW)
         frame = TrackFrameOutput(heat, logits, refined, final, valid, detections, carried)
+        if self.memory is not None:
+            frame.memory = self.memory.empty(fresh.content_BQD)
+            if slots is not None and slots.memory is not None:
+                frame.memory = frame.memory.joined(slots.memory)
         if truth is not None:
             frame.targets_LBQ = self._targets(frame, slots, truth, pseudo)
         return frame

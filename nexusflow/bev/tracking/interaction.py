@@ -5,6 +5,8 @@ Letters: B batch, S slots, D query channels.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -31,13 +33,13 @@ def propagate_slots(slots: TrackSlots, motion_B44: Tensor, seconds_B: Tensor) ->
     """
     with full_precision(motion_B44):
         code = transform_code(advance_code(slots.code_BS10, seconds_B), motion_B44)
-    return TrackSlots(slots.content_BSD, code, slots.probs_BSK, slots.ids_BS, slots.valid_BS, slots.misses_BS)
+    return replace(slots, code_BS10=code)
 
 
 class QueryInteraction(nn.Module):
     """Self-attention among the live tracks and a feed-forward part, both residual.
 
-    Source: query interaction module of UniAD, in a light form without a memory bank.
+    Source: query interaction module of UniAD, in a light form: a query has one embedding, no second of place.
     """
 
     def __init__(self, config: TrackConfig) -> None:

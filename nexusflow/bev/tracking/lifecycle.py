@@ -43,7 +43,8 @@ def _take(
     probs = pick(frame.logits_LBQK[-1]).detach().sigmoid()
     ids_BS = ids.gather(1, order_BS).masked_fill(~valid_BS, -1)
     misses_BS = misses.gather(1, order_BS).masked_fill(~valid_BS, 0)
-    return TrackSlots(pick(frame.content_BQD), code, probs, ids_BS, valid_BS, misses_BS)
+    memory = None if frame.memory is None else frame.memory.taken(order_BS)
+    return TrackSlots(pick(frame.content_BQD), code, probs, ids_BS, valid_BS, misses_BS, memory)
 
 
 def carry_by_truth(

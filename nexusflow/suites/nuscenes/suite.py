@@ -112,14 +112,17 @@ def architecture_of(config: BEVModelConfig) -> str:
 
     Returns:
         Hexadecimal SHA-256 of the section without the life-cycle thresholds, which act at test time only,
-        without the weights that training starts with, without what changes memory and time alone, and without
-        what the chosen map queries do not read.
+        without the weights that training starts with, without what changes memory and time alone, without how
+        a clip's history is learned from, and without what the chosen map queries and a track that remembers
+        nothing do not read.
     """
     unread = {"instance"} if config.map.queries == "class" else {"instance": {"painting"}}
     exclude: Any = {
         "thresholds": True,
         "recompute": True,
         "backbone": {"weights", "implementation"},
+        "encoder": {"history"},
+        "track": {"memory_every"} if config.track.memory else {"memory", "memory_every"},
         "map": unread,
     }
     return sha256_json(config.model_dump(mode="json", exclude=exclude))

@@ -1,6 +1,7 @@
 """One frame, training steps and their parts at the paper's size, on noise; on a GPU where there is one.
 
     python benchmarks/base_size.py frame                 # one frame there and back: shapes, gradients, memory
+    python benchmarks/base_size.py frame --root /path    # the same with a recorded key frame
     python benchmarks/base_size.py steps --rounds 3      # methods in turns, each in its own process
     python benchmarks/base_size.py parts --run baseline  # time and arithmetic of each part, and the floor
 
@@ -19,7 +20,7 @@ from typing import Any
 
 import torch
 from base_parts import floor_table
-from base_world import noise_cache
+from base_world import noise_cache, with_key_frame
 
 from nexusflow.bev.config import BEVModelConfig
 from nexusflow.bev.layers import levels_of
@@ -41,9 +42,12 @@ MODULES = ("backbone", "encoder", "track", "map")
 
 
 def build(
-    sizes: dict[str, Any], budget: dict[str, Any], run: str
+    sizes: dict[str, Any], budget: dict[str, Any], run: str, data_set: tuple[Path, str] | None = None
 ) -> tuple[NuScenesSuite, Method, TrainingConfig]:
-    """Build a run of the scale `full` on noise, from its first step on (no checkpoint, encoder trained)."""
+    """Build a run of the scale `full`, from its first step on (no checkpoint, encoder trained).
+
+    It sees noise, or the first key frame of a data set (folder and version), with made-up labels.
+    """
     configuration = load_configuration(CONFIG, "full")
     resolved = configuration.resolve("nuscenes", run)
     model = type(resolved.model)(**{**resolved.model.model_dump(), **sizes})
@@ -51,6 +55,8 @@ def build(
     same = ("image_height", "image_width", "bev_half_m", "map_cells")
     reader = configuration.nuscenes.reader.model_copy(update={name: getattr(model, name) for name in same})
     cache = noise_cache(reader, training.clip_length + 1)
+    if data_set is not None:
+        cache = with_key_frame(cache, *data_set)
     everything = resolved.partition == "full"
     partition = {
         scene.name: {
@@ -115,11 +121,13 @@ def check_shapes(suite: NuScenesSuite, result: StepResult, seen: dict[str, tuple
             raise SystemExit(f"{name} has shape {seen[name]}, not {shape}")
 
 
-def one_frame(sizes: dict[str, Any], threads: int) -> dict[str, Any]:
+def one_frame(
+    sizes: dict[str, Any], threads: int, data_set: tuple[Path, str] | None = None
+) -> dict[str, Any]:
     """Run one frame with all labels forward and backward; check shapes and gradients."""
     make_deterministic(0, threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    suite, _, training = build(sizes, {"clip_length": 1, "batch_size": 1}, "full")
+    suite, _, training = build(sizes, {"clip_length": 1, "batch_size": 1}, "full", data_set)
     network = suite.network.to(device).train()
     print(parameter_table(suite))
     seen: dict[str, tuple[int, ...]] = {}
@@ -180,6 +188,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="turns per method (default: 3)")
     parser.add_argument("--precision", default="32-true", help="32-true or bf16-mixed (default: 32-true)")
     parser.add_argument("--threads", type=int, default=2, help="OpenMP threads on a CPU (default: 2)")
+    parser.add_argument("--root", type=Path, help="frame: data set whose first key frame is shown, not noise")
+    parser.add_argument("--version", default="v1.0-mini", help="its folder of tables (default: v1.0-mini)")
     parser.add_argument("--out", type=Path, help="JSON file of the result")
     arguments = parser.parse_args()
     sizes = parse_sizes(arguments.set)
@@ -192,7 +202,8 @@ def main() -> None:
     }
     result: Any
     if arguments.what == "frame":
-        result = one_frame(sizes, arguments.threads)
+        shown = (arguments.root, arguments.version) if arguments.root else None
+        result = one_frame(sizes, arguments.threads, shown)
     elif arguments.what == "parts":
         suite, method, training = build(sizes, budget, arguments.runs[0])
         result = floor_table(suite, method, training, arguments.steps)

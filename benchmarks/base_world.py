@@ -7,14 +7,19 @@ Letters: F frames, N cameras, C colours, K map classes, H × W pixels or cells, 
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 
 from nexusflow.data.nuscenes.cache import NuScenesCache, SceneEntry
+from nexusflow.data.nuscenes.cameras import read_cameras, read_ego_pose, read_images
 from nexusflow.data.nuscenes.config import NuScenesReaderConfig
+from nexusflow.data.nuscenes.tables import open_tables
 from nexusflow.data.nuscenes.vocabulary import MAP_CLASSES, TRACKING_CLASSES
 from nexusflow.data.worlds.street.rig import build_rig
 
-__all__ = ["noise_cache"]
+__all__ = ["noise_cache", "with_key_frame"]
 
 INSTANCES = 12  # lines of each class on the map; a guess, recorded maps were not counted
 BOXES = 34  # about as many as an annotated key frame of nuScenes holds
@@ -91,4 +96,27 @@ def noise_cache(reader: NuScenesReaderConfig, frames: int, seed: int = 0) -> NuS
         instances_M=np.concatenate([np.tile(names + BOXES * index, frames) for index in range(len(scenes))]),
         offsets_F1=BOXES * np.arange(count + 1),
         map_instances_FKHW=pieces_FKHW,
+    )
+
+
+def with_key_frame(cache: NuScenesCache, root: Path, version: str) -> NuScenesCache:
+    """Show the first key frame of a data set in every frame, through the reader and its calibration.
+
+    Args:
+        cache: what everything else is taken from; labels stay noise.
+        root: folder of a data set in the format of nuScenes.
+        version: name of its folder of tables.
+
+    Returns:
+        Another cache of as many frames.
+    """
+    nusc = open_tables(root, version)
+    sample = nusc.sample[0]
+    ego2img_N44, files = read_cameras(nusc, sample, read_ego_pose(nusc, sample), cache.config)
+    images_NCHW = read_images(files, cache.config)
+    frames = len(cache.images_FNCHW)
+    return replace(
+        cache,
+        images_FNCHW=np.repeat(images_NCHW[None], frames, 0),
+        ego2img_FN44=np.repeat(ego2img_N44[None].astype(np.float32), frames, 0),
     )

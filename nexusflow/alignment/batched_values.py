@@ -6,17 +6,21 @@ C changed dimensions, S log-scales of all layers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
 from nexusflow.alignment.batched_function import Layout, apply_mlps
 from nexusflow.alignment.bounded import bounded
-from nexusflow.alignment.products import add_products
+from nexusflow.alignment.products import add_products, one_by_one
 
 __all__ = ["ROWS", "invert_flows", "surrogate_values"]
 
 ROWS = 2048
 """Rows of all tasks together that a block has."""
+Memory = dict[tuple[int, ...], Tensor]  # by what it is for, width and rows
 
 
 @torch.no_grad()
@@ -38,10 +42,9 @@ def surrogate_values(
     found = h_NBD if layout.mlp else x_NBF.new_empty(0)
     if not layout.depth:
         return found, x_NBF.new_empty(0), x_NBF.new_empty(0)
-    networks = _Networks(parameters[-4 * layout.depth :], layout)
     z_NBD, log_det_NB = torch.empty_like(h_NBD), h_NBD.new_empty(h_NBD.shape[:-1])
-    for rows in _blocks(h_NBD):
-        _flow(h_NBD[:, rows], networks, z_NBD[:, rows], log_det_NB[:, rows])
+    for tasks, rows, networks in _blocks(h_NBD, parameters[-4 * layout.depth :], layout):
+        _flow(h_NBD[tasks, rows], networks, z_NBD[tasks, rows], log_det_NB[tasks, rows])
     return found, z_NBD, log_det_NB
 
 
@@ -59,21 +62,31 @@ def invert_flows(z_NBD: Tensor, parameters: list[Tensor], layout: Layout) -> Ten
 
     Source: the inverse of Eq. 1 of the paper, (b - t(a)) * exp(-s(a)).
     """
-    networks = _Networks(parameters, layout)
     h_NBD = torch.empty_like(z_NBD)
-    for rows in _blocks(z_NBD):
-        _inverse(z_NBD[:, rows], networks, h_NBD[:, rows])
+    for tasks, rows, networks in _blocks(z_NBD, parameters, layout):
+        _inverse(z_NBD[tasks, rows], networks, h_NBD[tasks, rows])
     return h_NBD
 
 
-def _blocks(x_NBD: Tensor) -> list[slice]:
-    """Rows that go through all layers together: what a layer leaves is then still in the cache."""
-    batch = x_NBD.shape[1]
+def _blocks(
+    x_NBD: Tensor, parameters: list[Tensor], layout: Layout
+) -> Iterator[tuple[slice, slice, _Networks]]:
+    """Tasks and rows that go through all layers together: what a layer leaves is then still in the cache."""
+    count, batch, _ = x_NBD.shape
     if x_NBD.device.type != "cpu" or torch.compiler.is_compiling():
-        return [slice(batch)]
+        yield slice(count), slice(batch), _Networks(parameters, layout)
+        return
+    # Where products go task by task, whole flows do, so that blocks have as many rows as they can.
+    step = 1 if layout.depth and one_by_one(parameters[2], min(batch, ROWS // count)) else count
     # Nearly equal blocks: a short last one would cost more than its share.
-    count = max(1, round(batch * len(x_NBD) / ROWS))
-    return [slice(batch * index // count, batch * (index + 1) // count) for index in range(count)]
+    parts = max(1, round(batch * step / ROWS))
+    edges = [batch * index // parts for index in range(parts + 1)]
+    memory: Memory = {}
+    for first in range(0, count, step):
+        tasks = slice(first, first + step)
+        networks = _Networks([parameter[tasks] for parameter in parameters], layout, memory)
+        for begin, end in pairwise(edges):
+            yield tasks, slice(begin, end), networks
 
 
 def _flow(x_NBD: Tensor, networks: _Networks, z_NBD: Tensor, log_det_NB: Tensor) -> None:
@@ -106,9 +119,9 @@ def _inverse(z_NBD: Tensor, networks: _Networks, h_NBD: Tensor) -> None:
 class _Networks:
     """The networks of all layers, which write to the same memory: a result holds until the next call."""
 
-    def __init__(self, parameters: list[Tensor], layout: Layout) -> None:
+    def __init__(self, parameters: list[Tensor], layout: Layout, memory: Memory | None = None) -> None:
         self.parameters, self.layout = parameters, layout
-        self.memory: dict[tuple[int, ...], Tensor] = {}  # by what it is for, width and rows
+        self.memory: Memory = {} if memory is None else memory
 
     def slope_and_shift(self, index: int, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the log-scale before it is multiplied by the clamp, in memory of its own, and the shift."""

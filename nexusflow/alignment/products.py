@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["LARGE", "add_products", "products"]
+__all__ = ["LARGE", "add_products", "one_by_one", "products"]
 
 LARGE = 128**3
 """Multiplications of one task from which on an odd number of tasks is multiplied task by task."""
@@ -25,7 +25,7 @@ def products(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     Returns:
         left @ right, shape (N, O, B).
     """
-    if not _one_by_one(left, right):
+    if not one_by_one(left, right.shape[2]):
         return torch.bmm(left, right, out=out)
     if out is None:
         out = left.new_empty(len(left), left.shape[1], right.shape[2])
@@ -46,7 +46,7 @@ def add_products(added: Tensor, left: Tensor, right: Tensor, out: Tensor | None 
     Returns:
         added + left @ right, shape (N, O, B).
     """
-    if not _one_by_one(left, right):
+    if not one_by_one(left, right.shape[2]):
         return torch.baddbmm(added, left, right, out=out)
     if out is None:
         out = left.new_empty(len(left), left.shape[1], right.shape[2])
@@ -55,12 +55,17 @@ def add_products(added: Tensor, left: Tensor, right: Tensor, out: Tensor | None 
     return out
 
 
-def _one_by_one(left: Tensor, right: Tensor) -> bool:
-    """A batch of products gives every thread whole products: of three, one thread of two computes two.
+def one_by_one(left: Tensor, columns: int) -> bool:
+    """Tells whether products are computed task by task.
 
-    By size alone, so that results do not depend on the number of threads.
+    A batch of products gives every thread whole products: of three, one thread of two computes two. It goes
+    by size alone, so that results do not depend on the number of threads.
+
+    Args:
+        left: shape (N, O, I).
+        columns: B of what it is multiplied with, (N, I, B).
     """
     tasks, rows, inner = left.shape
     if tasks == 1 or tasks % 2 == 0 or left.device.type != "cpu" or torch.compiler.is_compiling():
         return False
-    return rows * inner * right.shape[2] >= LARGE
+    return rows * inner * columns >= LARGE

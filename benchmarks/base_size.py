@@ -163,7 +163,7 @@ def one_frame(
         "forward_s": between - begin,
         "backward_s": end - between,
         "peak_mib": peak,
-        "loss": float(total),
+        "loss": float(total.detach()),
         "parameters_without_gradient": missing,
         "parameters_with_infinite_gradient": infinite,
     }

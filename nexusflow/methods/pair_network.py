@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nexusflow.core.errors import UserError
 from nexusflow.methods.dense_ops import initialise, normalisation
+from nexusflow.methods.image_norm import ImageNorm
 
 __all__ = ["FilmUnit", "PairNetwork", "PairNorm", "pair_code"]
 
@@ -34,7 +35,7 @@ def pair_code(source: int, target: int, tasks: int) -> int:
 
 def _normalisation(channels: int, norm: PairNorm) -> nn.Module:
     if norm == "image":
-        return nn.InstanceNorm2d(channels, affine=True)
+        return ImageNorm(channels)
     return normalisation(channels, norm)
 
 
@@ -67,7 +68,11 @@ class FilmUnit(nn.Module):
         Returns:
             Features of the same height and width.
         """
-        x = self.norm(self.convolution(x_NCHW))
+        x = self.convolution(x_NCHW)
+        if isinstance(self.norm, ImageNorm):
+            tables = (table_CP.t()[codes_N] for table_CP in (self.gamma_CP, self.beta_CP))
+            return self.norm.modulated(x, *tables).relu_()
+        x = self.norm(x)
         # In the precision of the features, so that autocast does not widen the network's largest tensors.
         gamma_NC11, beta_NC11 = (
             table_CP.to(x.dtype).t()[codes_N][:, :, None, None] for table_CP in (self.gamma_CP, self.beta_CP)

@@ -95,7 +95,7 @@ def unpool(x_BChw: Tensor, places_BChw: Tensor, height: int, width: int) -> Tens
     if x_BChw.is_contiguous():
         flat = x_BChw.new_zeros((*x_BChw.shape[:2], height * width))
         return flat.scatter(2, places_BChw.flatten(2), x_BChw.flatten(2)).unflatten(2, (height, width))
-    # In the order in which channels-last features lie in memory, so that nothing is copied into another layout.
+    # In the order in which channels-last features lie in memory: no copy into another layout.
     x_BNC, places_BNC = (t.permute(0, 2, 3, 1).flatten(1, 2) for t in (x_BChw, places_BChw))
     flat = x_BChw.new_zeros((len(x_BNC), height * width, x_BNC.shape[2]))
     return flat.scatter(1, places_BNC, x_BNC).unflatten(1, (height, width)).permute(0, 3, 1, 2)

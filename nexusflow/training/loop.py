@@ -100,6 +100,7 @@ class Trainer:
     validation_seconds: float = 0.0
     ranks: Ranks = field(init=False)
     split: SplitStep | None = field(init=False, default=None)
+    _numbers: tuple[list[Tensor], list[Tensor]] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.config.loss_weights) - set(self.suite.tap_channels))
@@ -197,9 +198,9 @@ class Trainer:
     @torch.no_grad()
     def _average(self, step: int) -> None:
         decay = min(self.config.ema_decay, (1 + step) / (10 + step))
-        ours = [p for p in self.averaged.state_dict().values() if p.is_floating_point()]
-        theirs = [p for p in self.suite.model.state_dict().values() if p.is_floating_point()]
-        torch._foreach_lerp_(ours, theirs, 1 - decay)
+        if self._numbers is None:  # going through all modules takes longer than averaging
+            self._numbers = _numbers(self.averaged), _numbers(self.suite.model)
+        torch._foreach_lerp_(*self._numbers, 1 - decay)
 
     def validate(self, done: int) -> dict[str, float]:
         """Score the averaged weights where the budget asks for it."""
@@ -230,6 +231,11 @@ class Trainer:
         """Write a resume checkpoint, on the first rank."""
         if self.ranks.first:
             self.resume.save(self.modules, self.optimizer, state)
+
+
+def _numbers(module: nn.Module) -> list[Tensor]:
+    """Weights and statistics, not counters."""
+    return [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]
 
 
 def fit(

@@ -20,6 +20,7 @@ __all__ = ["BatchedSurrogates", "Layout", "apply_mlps"]
 
 _threshold_backward = torch.ops.aten.threshold_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
+_LARGE = 2**15  # numbers, from which on fresh memory costs more than operations
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
 
 
@@ -197,8 +198,17 @@ def _flow(x_NBD: Tensor, parameters: list[Tensor], layout: Layout) -> tuple[Tens
         scale_NBC = slope_NBC.exp() if layout.clamp == 1 else (layout.clamp * slope_NBC).exp_()
         saved += [kept, changed, active_NBH, slope_NBC, scale_NBC]
         kept, changed = torch.addcmul(t_NBC, changed, scale_NBC), kept
-    log_det_NB = layout.clamp * torch.cat(saved[3::5], dim=-1).sum(-1)
-    return torch.cat((changed, kept), dim=-1), log_det_NB, saved
+    return torch.cat((changed, kept), dim=-1), layout.clamp * _sum_of(saved[3::5]), saved
+
+
+def _sum_of(slopes: list[Tensor]) -> Tensor:
+    """Sums all dimensions of all layers; large ones without laying them side by side first."""
+    if slopes[0].numel() < _LARGE:
+        return torch.cat(slopes, dim=-1).sum(-1)
+    total_NB = slopes[0].sum(-1)
+    for slope in slopes[1:]:
+        total_NB += slope.sum(-1)
+    return total_NB
 
 
 def _zero_grad(saved: list[Tensor], layout: Layout) -> Tensor:

@@ -29,8 +29,9 @@ def products(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
         return torch.bmm(left, right, out=out)
     if out is None:
         out = left.new_empty(len(left), left.shape[1], right.shape[2])
-    for task in range(len(left)):
-        torch.mm(left[task], right[task], out=out[task])
+    last = len(left) - 1
+    torch.bmm(left[:last], right[:last], out=out[:last])
+    torch.mm(left[last], right[last], out=out[last])
     return out
 
 
@@ -50,8 +51,9 @@ def add_products(added: Tensor, left: Tensor, right: Tensor, out: Tensor | None 
         return torch.baddbmm(added, left, right, out=out)
     if out is None:
         out = left.new_empty(len(left), left.shape[1], right.shape[2])
-    for task in range(len(left)):
-        torch.addmm(added[task], left[task], right[task], out=out[task])
+    last = len(left) - 1
+    torch.baddbmm(added[:last], left[:last], right[:last], out=out[:last])
+    torch.addmm(added[last], left[last], right[last], out=out[last])
     return out
 
 

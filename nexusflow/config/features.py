@@ -142,6 +142,7 @@ def features_from_configuration(
         meta["surrogates"] = {
             "trained": "post hoc, on detached features of the training split",
             "steps": config.surrogate_steps,
+            "frames": config.surrogate_frames,
             "batch_size": config.surrogate_batch_size,
             "learning_rate": config.surrogate_learning_rate,
             "first_align_loss": losses[0],

@@ -22,6 +22,12 @@ class FeaturesConfig(BaseModel):
     surrogate_batch_size: int = Field(
         default=4, gt=1, description="training frames per step of that training"
     )
+    surrogate_frames: int | None = Field(
+        default=None,
+        gt=0,
+        description="training frames of that training, evenly spread; the model looks at each once and its "
+        "taps are kept in memory; null: all frames, looked at whenever their step comes",
+    )
     surrogate_learning_rate: float = Field(
         default=3.0e-4, gt=0, description="constant learning rate of Adam in that training"
     )

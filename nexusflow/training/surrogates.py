@@ -6,12 +6,14 @@ Letters: B frames of a batch.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import torch
 
 from nexusflow.alignment import NexusFlow
+from nexusflow.alignment.taps import Tap
 from nexusflow.core.errors import UserError
 from nexusflow.core.progress import track
 from nexusflow.suites.taps import TapReader
@@ -33,6 +35,34 @@ def _rows_at(step: int, rows_N: np.ndarray, size: int, seed: int) -> list[int]:
     return [int(rows_N[_order(len(rows_N), epoch, seed)[place]]) for epoch, place in places]
 
 
+class _KeptTaps:
+    """Taps of frames, each looked at once: the model does not change while surrogates learn."""
+
+    def __init__(self, reader: TapReader) -> None:
+        self._reader = reader
+        self._kept: dict[int, dict[str, dict[str, torch.Tensor]]] = {}
+
+    def taps(self, rows: Sequence[int]) -> dict[str, Tap]:
+        """As `TapReader.taps`."""
+        unseen = [row for row in dict.fromkeys(rows) if row not in self._kept]
+        if unseen:
+            new = self._reader.taps(unseen)
+            for place, row in enumerate(unseen):
+                self._kept[row] = {
+                    task: {name: tensor[place].clone() for name, tensor in tap.items()}
+                    for task, tap in new.items()
+                }
+        frames = [self._kept[row] for row in rows]
+        return {
+            task: {name: torch.stack([frame[task][name] for frame in frames]) for name in tap}
+            for task, tap in frames[0].items()
+        }
+
+
+def _evenly(rows_N: np.ndarray, count: int) -> np.ndarray:
+    return rows_N[np.linspace(0, len(rows_N) - 1, min(count, len(rows_N))).round().astype(int)]
+
+
 def fit_surrogates(
     reader: TapReader, surrogates: NexusFlow, config: FeaturesConfig, seed: int, title: str
 ) -> list[float]:
@@ -41,7 +71,7 @@ def fit_surrogates(
     Args:
         reader: the trained model, frozen, and its data.
         surrogates: trained in place and left in evaluation mode.
-        config: steps, batch size and learning rate.
+        config: frames, steps, batch size and learning rate.
         seed: of the order of the frames.
         title: shown with the progress.
 
@@ -53,12 +83,14 @@ def fit_surrogates(
 
     Source: our reading of "after the module" in Table 1 of the paper for methods that have no such module.
     """
-    rows_N = reader.frames("train").rows_N
+    rows_N, source = reader.frames("train").rows_N, reader.taps
+    if config.surrogate_frames is not None:
+        rows_N, source = _evenly(rows_N, config.surrogate_frames), _KeptTaps(reader).taps
     surrogates.train()
     optimizer = torch.optim.Adam(surrogates.parameters(), lr=config.surrogate_learning_rate)
     losses: list[float] = []
     for step in track(range(config.surrogate_steps), f"{title}: surrogates"):
-        aligned = surrogates(reader.taps(_rows_at(step, rows_N, config.surrogate_batch_size, seed)))
+        aligned = surrogates(source(_rows_at(step, rows_N, config.surrogate_batch_size, seed)))
         losses.append(float(aligned.terms["align"].detach()))
         if not math.isfinite(losses[-1]):
             raise UserError(

@@ -31,6 +31,20 @@ def test_training_frames_take_turns() -> None:
     assert asked[:5] != asked[5:10] or asked[5:10] != asked[10:15]
 
 
+def test_of_some_frames_each_is_looked_at_once_and_all_take_turns() -> None:
+    reader, some = ToyReader(), CONFIG.model_copy(update={"surrogate_frames": 3})
+    losses = fit_surrogates(reader, make_surrogates(), some, 0, "toy")
+    assert sorted(reader.asked) == [0, 2, 4]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_kept_taps_teach_what_fresh_ones_teach() -> None:
+    surrogates, losses, _ = fitted(seed=0)
+    kept, everything = make_surrogates(), CONFIG.model_copy(update={"surrogate_frames": 99})
+    assert fit_surrogates(ToyReader(), kept, everything, 0, "toy") == losses
+    assert all(torch.equal(kept.state_dict()[name], value) for name, value in surrogates.state_dict().items())
+
+
 def test_the_seed_decides_the_order_and_nothing_else() -> None:
     (first, losses, _), (again, repeated, _), (_, other, _) = fitted(0), fitted(0), fitted(1)
     assert losses == repeated and losses != other

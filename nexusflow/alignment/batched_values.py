@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nexusflow.alignment.batched_function import Layout, apply_mlps
 from nexusflow.alignment.bounded import bounded
-from nexusflow.alignment.products import add_products, one_by_one
+from nexusflow.alignment.products import add_products, last_apart
 
 __all__ = ["ROWS", "invert_flows", "surrogate_values"]
 
@@ -76,8 +76,8 @@ def _blocks(
     if x_NBD.device.type != "cpu" or torch.compiler.is_compiling():
         yield slice(count), slice(batch), _Networks(parameters, layout)
         return
-    # Where products go task by task, whole flows do, so that blocks have as many rows as they can.
-    step = 1 if layout.depth and one_by_one(parameters[2], min(batch, ROWS // count)) else count
+    # Where the last task would be multiplied apart, whole flows go task by task, in blocks of more rows.
+    step = 1 if layout.depth and last_apart(parameters[2], min(batch, ROWS // count)) else count
     # Nearly equal blocks: a short last one would cost more than its share.
     parts = max(1, round(batch * step / ROWS))
     edges = [batch * index // parts for index in range(parts + 1)]

@@ -1,4 +1,4 @@
-"""Matrix products of all tasks at once, or one task after the other where that is faster.
+"""Matrix products of all tasks at once, or of all but the last one and then of it, where that is faster.
 
 Legend: N tasks, B batch, I inputs, O outputs.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["LARGE", "add_products", "one_by_one", "products"]
+__all__ = ["LARGE", "add_products", "last_apart", "products"]
 
 LARGE = 128**3
-"""Multiplications of one task from which on an odd number of tasks is multiplied task by task."""
+"""Multiplications of one task from which on the last of an odd number of tasks is multiplied apart."""
 
 
 def products(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
@@ -25,7 +25,7 @@ def products(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     Returns:
         left @ right, shape (N, O, B).
     """
-    if not one_by_one(left, right.shape[2]):
+    if not last_apart(left, right.shape[2]):
         return torch.bmm(left, right, out=out)
     if out is None:
         out = left.new_empty(len(left), left.shape[1], right.shape[2])
@@ -47,7 +47,7 @@ def add_products(added: Tensor, left: Tensor, right: Tensor, out: Tensor | None 
     Returns:
         added + left @ right, shape (N, O, B).
     """
-    if not one_by_one(left, right.shape[2]):
+    if not last_apart(left, right.shape[2]):
         return torch.baddbmm(added, left, right, out=out)
     if out is None:
         out = left.new_empty(len(left), left.shape[1], right.shape[2])
@@ -57,11 +57,12 @@ def add_products(added: Tensor, left: Tensor, right: Tensor, out: Tensor | None 
     return out
 
 
-def one_by_one(left: Tensor, columns: int) -> bool:
-    """Tells whether products are computed task by task.
+def last_apart(left: Tensor, columns: int) -> bool:
+    """Tells whether the last task's product is computed apart from the others.
 
-    A batch of products gives every thread whole products: of three, one thread of two computes two. It goes
-    by size alone, so that results do not depend on the number of threads.
+    A batch of products gives every thread whole products: of three, one thread of two computes two. A product
+    by itself is shared by all threads. It goes by size alone, so that results do not depend on the number of
+    threads.
 
     Args:
         left: shape (N, O, I).

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from nexusflow.alignment import NexusFlow
-from nexusflow.alignment.taps import Tap
 from nexusflow.core.errors import UserError
 from nexusflow.core.progress import track
 from nexusflow.suites.taps import TapReader
@@ -42,7 +41,7 @@ class _KeptTaps:
         self._reader = reader
         self._kept: dict[int, dict[str, dict[str, torch.Tensor]]] = {}
 
-    def taps(self, rows: Sequence[int]) -> dict[str, Tap]:
+    def taps(self, rows: Sequence[int]) -> dict[str, dict[str, torch.Tensor]]:
         """As `TapReader.taps`."""
         unseen = [row for row in dict.fromkeys(rows) if row not in self._kept]
         if unseen:

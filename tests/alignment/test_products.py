@@ -1,4 +1,4 @@
-"""Products of all tasks at once and one after the other."""
+"""Products of all tasks at once, and of the last one apart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nexusflow.alignment import products as module
 from nexusflow.alignment.products import add_products, products
 
 
-@pytest.mark.parametrize("large", [1, 10**9], ids=["one by one", "together"])
+@pytest.mark.parametrize("large", [1, 10**9], ids=["apart", "together"])
 @pytest.mark.parametrize("tasks", [1, 2, 3])
 @pytest.mark.parametrize("given", [False, True], ids=["fresh", "out"])
 def test_products_are_those_of_the_matrices(
@@ -29,7 +29,7 @@ def test_products_are_those_of_the_matrices(
     assert torch.allclose(add_products(full, left, right, out=full), expected)
 
 
-def test_only_many_rows_of_an_odd_number_of_tasks_are_multiplied_one_by_one(
+def test_only_with_many_rows_the_last_of_an_odd_number_of_tasks_is_multiplied_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     together: list[tuple[int, ...]] = []
@@ -41,4 +41,4 @@ def test_only_many_rows_of_an_odd_number_of_tasks_are_multiplied_one_by_one(
     )
     for tasks, rows in ((1, 512), (2, 512), (3, 512), (3, 8)):
         products(torch.zeros(tasks, rows, 128), torch.zeros(tasks, 128, 128))
-    assert together == [(1, 512, 128), (2, 512, 128), (3, 8, 128)]
+    assert together == [(1, 512, 128), (2, 512, 128), (2, 512, 128), (3, 8, 128)]

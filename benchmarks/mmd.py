@@ -220,7 +220,7 @@ def main() -> None:
         # Ours is measured at every size; a rival only while it may end.
         rows += measure_size(group, size, arguments, known)
         write_rows(arguments.out, rows)
-        group = {n: run for n, run in group.items() if n == "nexusflow" or known[n] <= 10 * arguments.budget}
+        group = {n: run for n, run in group.items() if n == "nexusflow" or known[n] <= 4 * arguments.budget}
     title = (
         f"{arguments.dimensions} dimensions, {arguments.permutations} permutations, float64, "
         f"cores: {len(os.sched_getaffinity(0))}; medians of {arguments.rounds}"

@@ -56,7 +56,7 @@ class BatchPlan:
         self.parameters = [parameter for piece in pieces for parameter in piece]
         self.packed: nn.Parameter | None = None
         self._parts: list[Tensor] = []  # of the packed parameters
-        self._spare = SpareMemory()
+        self._spare = SpareMemory(), SpareMemory()  # of what the layers compute, and of gradients
         self.layout = Layout(
             sizes=tuple(len(piece) * piece[0].numel() for piece in pieces),
             # Biases get a dimension for the batch.

@@ -6,6 +6,7 @@ units, P all parameters one after the other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +21,8 @@ __all__ = ["BatchedSurrogates", "Layout", "apply_mlps"]
 
 _threshold_backward = torch.ops.aten.threshold_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
-_LARGE = 2**15  # numbers, from which on fresh memory costs more than operations
+# From so many inputs on fresh memory costs more than operations; memory for more than so many is not kept.
+_LARGE, _MOST = 2**15, 2**20
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
 
 
@@ -62,7 +64,7 @@ class BatchedSurrogates(torch.autograd.Function):
         x_NBF: Tensor,
         parameters: list[Tensor],
         layout: Layout,
-        spare: SpareMemory,
+        spare: tuple[SpareMemory, SpareMemory],
         *trained: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         flow_parameters = parameters[len(parameters) - 4 * layout.depth :]
@@ -70,11 +72,11 @@ class BatchedSurrogates(torch.autograd.Function):
         ctx.mlp_saved = len(saved)
         z_NBD, log_det_NB = x_NBF.new_empty(0), x_NBF.new_empty(0)
         if layout.depth:
-            z_NBD, log_det_NB, flow_saved = _flow(h_NBD, flow_parameters, layout)
+            z_NBD, log_det_NB, flow_saved = _flow(h_NBD, flow_parameters, layout, spare[0])
             saved += flow_saved
         # The trained ones are saved for autograd to notice an update between forward and backward.
         ctx.save_for_backward(*trained, *saved)
-        ctx.parameters, ctx.layout, ctx.spare = parameters, layout, spare
+        ctx.parameters, ctx.layout, ctx.spare = parameters, layout, spare[1]
         ctx.set_materialize_grads(False)
         return h_NBD if layout.mlp else x_NBF.new_empty(0), z_NBD, log_det_NB
 
@@ -181,24 +183,47 @@ def _linear_backward(grad: Tensor, inputs: Tensor, grads: list[Tensor]) -> None:
     torch.sum(grad, 1, keepdim=True, out=grads[1])
 
 
-def _flow(x_NBD: Tensor, parameters: list[Tensor], layout: Layout) -> tuple[Tensor, Tensor, list[Tensor]]:
+def _flow(
+    x_NBD: Tensor, parameters: list[Tensor], layout: Layout, spare: SpareMemory
+) -> tuple[Tensor, Tensor, list[Tensor]]:
     """z, log-determinants, and five tensors per layer that the backward pass needs."""
     first, second = x_NBD.split(layout.halves, dim=-1)
     kept, changed = (first, second) if layout.depth % 2 else (second, first)
     saved: list[Tensor] = []
     outputs: dict[int, Tensor] = {}  # by width; used anew by every layer, as fresh memory is slow
+    memory = _memory_of_layers(x_NBD, parameters, layout, spare)
     for index in range(layout.depth):
         w1, b1, w2, b2 = parameters[4 * index : 4 * index + 4]
-        active_NBH = add_products(b1, kept, w1.mT).relu_()
+        for_active, for_slope, for_scale, for_result = memory[index]
+        active_NBH = add_products(b1, kept, w1.mT, out=for_active).relu_()
         outputs[len(b2[0, 0])] = output_NBO = add_products(
             b2, active_NBH, w2.mT, out=outputs.get(len(b2[0, 0]))
         )
         u_NBC, t_NBC = output_NBO.chunk(2, dim=-1)
-        slope_NBC = bounded(u_NBC if layout.clamp == 1 else u_NBC / layout.clamp)
-        scale_NBC = slope_NBC.exp() if layout.clamp == 1 else (layout.clamp * slope_NBC).exp_()
+        slope_NBC = bounded(u_NBC if layout.clamp == 1 else u_NBC / layout.clamp, out=for_slope)
+        bounded_NBC = slope_NBC if layout.clamp == 1 else layout.clamp * slope_NBC
+        scale_NBC = torch.exp(bounded_NBC, out=for_scale)
         saved += [kept, changed, active_NBH, slope_NBC, scale_NBC]
-        kept, changed = torch.addcmul(t_NBC, changed, scale_NBC), kept
+        kept, changed = torch.addcmul(t_NBC, changed, scale_NBC, out=for_result), kept
     return torch.cat((changed, kept), dim=-1), layout.clamp * _sum_of(saved[3::5]), saved
+
+
+def _memory_of_layers(
+    x_NBD: Tensor, parameters: list[Tensor], layout: Layout, spare: SpareMemory
+) -> list[Sequence[Tensor | None]]:
+    """Where a layer's hidden units, log-scales, scales and results go; None where fresh memory serves."""
+    kept = _LARGE <= x_NBD.numel() <= _MOST and x_NBD.device.type == "cpu"
+    if not kept or torch.compiler.is_compiling():
+        return [(None,) * 4] * layout.depth
+    tasks, batch = x_NBD.shape[:2]
+    halves = [weight.shape[1] // 2 for weight in parameters[2::4]]
+    sizes = [
+        tasks * batch * width
+        for weight, half in zip(parameters[::4], halves, strict=True)
+        for width in (weight.shape[1], half, half, half)
+    ]
+    parts = [part.view(tasks, batch, -1) for part in spare.take(x_NBD, sum(sizes)).split(sizes)]
+    return [parts[start : start + 4] for start in range(0, len(parts), 4)]
 
 
 def _sum_of(slopes: list[Tensor]) -> Tensor:

@@ -142,7 +142,7 @@ def measure(folder: Path, pair: Pair, rounds: int, repeats: int) -> dict[str, An
 def draw(rows: list[dict[str, Any]], path: Path, source: str) -> None:
     """Points of the ratios per pair; a line where the alignment would be too dear."""
     with paper_style():
-        figure = new_figure(8.6, 2.4)
+        figure = new_figure(8.6, 2.8)
         left, right = figure.subplots(1, 2, sharey=True)
         names = [row["pair"] for row in rows][::-1]
         for axis, limit, column, title in (
@@ -154,9 +154,9 @@ def draw(rows: list[dict[str, Any]], path: Path, source: str) -> None:
             axis.axvline(limit, color="0.3", linestyle="--", linewidth=0.8)
             axis.scatter(values, names)
             for name, value in zip(names, values, strict=True):
-                axis.annotate(f"{value:.3f}", (value, name), (0, 5), textcoords="offset points", ha="center")
-            axis.margins(x=0.15, y=0.2)
-            axis.set(xlabel=f"{title}, aligned over not aligned (dashed: {limit})")
+                axis.annotate(f"{value:.3f}", (value, name), (7, 0), textcoords="offset points", va="center")
+            axis.margins(x=0.25, y=0.2)
+            axis.set(xlabel=f"{title}, ratio (dashed: {limit})")
             tidy(axis)
         heading(figure, "What the alignment adds to a training step", source)
         save_figure(figure, [path])

@@ -192,6 +192,8 @@ def main() -> None:
     parser.add_argument("--version", default="v1.0-mini", help="its folder of tables (default: v1.0-mini)")
     parser.add_argument("--out", type=Path, help="JSON file of the result")
     arguments = parser.parse_args()
+    if arguments.rounds * arguments.steps < 2:
+        parser.error("--rounds times --steps must be two or more, for a spread")
     sizes = parse_sizes(arguments.set)
     budget = {
         "clip_length": arguments.clip,

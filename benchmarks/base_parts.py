@@ -76,6 +76,18 @@ def _leaf_bytes(roots: list[nn.Module]) -> Iterator[list[int]]:
             handle.remove()
 
 
+class _WholeModel:
+    """Stands in for torch's tracker of modules, which fails on modules called without gradient."""
+
+    parents = ("Global",)
+
+    def __enter__(self) -> None:
+        """Nothing is tracked."""
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing was tracked."""
+
+
 @contextmanager
 def _watched(network: nn.Module, seconds: dict[str, float]) -> Iterator[None]:
     """Add up the forward seconds of the parts; recomputation in the backward pass is not counted here."""
@@ -157,6 +169,7 @@ def floor_table(suite: NuScenesSuite, method: Method, training: TrainingConfig, 
     rows = [_step(suite, method, optimizer, step, autocast) for step in range(steps + 2)][2:]
     seconds = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
     counter = FlopCounterMode(display=False)
+    counter.mod_tracker = _WholeModel()  # type: ignore[assignment]
     with _leaf_bytes([network, method]) as touched, counter:
         _step(suite, method, optimizer, steps + 2, autocast)
     rates = ceilings(device, torch.bfloat16 if mixed else torch.float32)

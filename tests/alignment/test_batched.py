@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nexusflow.alignment import MLPAggregator, NexusFlow
+from nexusflow.alignment import MLPAggregator, NexusFlow, batched_function
 from nexusflow.alignment.batched import BatchPlan
 
 TASKS = {"segmentation": 6, "depth": 6, "normal": 6}
@@ -182,3 +182,39 @@ def test_a_second_derivative_is_refused_instead_of_wrong() -> None:
     model.batched = False
     (gradient,) = torch.autograd.grad(model(entries).loss, [entries["depth"]], create_graph=True)
     gradient.square().sum().backward()
+
+
+def test_memory_taken_again_is_never_that_of_a_graph_that_is_still_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batched_function, "_LARGE", 1)
+    batched = surrogates(depth=3)
+    single = copy.deepcopy(batched)
+    single.batched = False
+    first = {task: tap.detach().requires_grad_(True) for task, tap in taps().items()}
+    second = {task: (2 * tap).detach().requires_grad_(True) for task, tap in taps().items()}
+    # Both graphs live at once; the third takes the memory of the first, which is gone by then.
+    outputs = [batched(first), batched(second)]
+    found = [
+        torch.autograd.grad(output.loss, [*entries.values(), *batched.parameters()])
+        for output, entries in zip(outputs, (first, second), strict=True)
+    ]
+    del outputs
+    found.append(torch.autograd.grad(batched(first).loss, [*first.values(), *batched.parameters()]))
+    for entries, mine in zip((first, second, first), found, strict=True):
+        theirs = torch.autograd.grad(single(entries).loss, [*entries.values(), *single.parameters()])
+        for ours, other in zip(mine, theirs, strict=True):
+            assert torch.allclose(ours, other, rtol=1e-9, atol=1e-12)
+
+
+def test_large_batches_take_memory_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batched_function, "_LARGE", 1)
+    model, entries, taken = surrogates(depth=3), taps(), []
+    spare = model._plan()._spare[0]
+    plain = spare.take
+    monkeypatch.setattr(spare, "take", lambda *given: (taken.append(plain(*given)), taken[-1])[1])
+    places = []
+    for _ in range(3):
+        model(entries).loss.backward()
+        places.append(taken.pop().data_ptr())
+    assert len(set(places)) == 1

@@ -24,7 +24,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
     done = subprocess.run([*UNSHARE, "sh", "-c", command], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     message, state = done.stdout.splitlines()
-    assert message.startswith(f"Cannot write {tmp_path}/work/resume_")
+    assert message.startswith(f"Cannot write {tmp_path / 'work' / 'resume_'}")
     assert "No space left" in message
     assert "free some space" in message
     assert state == "resumes at 1 with ['resume_step000000001.safetensors']"

@@ -212,8 +212,8 @@ def _memory_of_layers(
     x_NBD: Tensor, parameters: list[Tensor], layout: Layout, spare: SpareMemory
 ) -> list[Sequence[Tensor | None]]:
     """Where a layer's hidden units, log-scales, scales and results go; None where fresh memory serves."""
-    kept = _LARGE <= x_NBD.numel() <= _MOST and x_NBD.device.type == "cpu"
-    if not kept or torch.compiler.is_compiling():
+    worth_keeping = _LARGE <= x_NBD.numel() <= _MOST and x_NBD.device.type == "cpu"
+    if not worth_keeping or torch.compiler.is_compiling():
         return [(None,) * 4] * layout.depth
     tasks, batch = x_NBD.shape[:2]
     halves = [weight.shape[1] // 2 for weight in parameters[2::4]]

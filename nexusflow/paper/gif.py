@@ -15,6 +15,7 @@ from PIL import Image
 
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import atomic_path
+from nexusflow.core.spread import evenly_spread
 
 __all__ = ["write_gif"]
 
@@ -27,7 +28,7 @@ _TICK_MS = 10
 def _palette(frames: Sequence[Image.Image], colours: int, kept: Sequence[str]) -> Image.Image:
     """Choose colours that suit all frames; thin lines are too few pixels to be chosen, so they are given."""
     fixed = [round(255 * part) for colour in kept for part in to_rgb(colour)]
-    places = np.linspace(0, len(frames) - 1, min(_SAMPLED_FRAMES, len(frames))).round().astype(int)
+    places = evenly_spread(len(frames), _SAMPLED_FRAMES)
     stack = np.concatenate([np.asarray(frames[place]) for place in places])
     count = colours - len(kept)
     found = Image.fromarray(stack).quantize(count, Image.Quantize.MEDIANCUT).getpalette() or []

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nexusflow.core.errors import UserError
+from nexusflow.core.spread import evenly_spread
 
 __all__ = ["FrameTable", "TapReader", "balanced_frames"]
 
@@ -98,5 +99,5 @@ def balanced_frames(table: FrameTable, per_domain: int) -> FrameTable:
     chosen = []
     for domain in domains:
         own = np.flatnonzero(table.domains_N == domain)
-        chosen.append(own[np.linspace(0, len(own) - 1, count).round().astype(np.int64)])
+        chosen.append(own[evenly_spread(len(own), count)])
     return table.take(np.concatenate(chosen))

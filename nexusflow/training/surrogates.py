@@ -15,6 +15,7 @@ import torch
 from nexusflow.alignment import NexusFlow
 from nexusflow.core.errors import UserError
 from nexusflow.core.progress import track
+from nexusflow.core.spread import evenly_spread
 from nexusflow.suites.taps import TapReader
 from nexusflow.training.features_config import FeaturesConfig
 
@@ -58,10 +59,6 @@ class _KeptTaps:
         }
 
 
-def _evenly(rows_N: np.ndarray, count: int) -> np.ndarray:
-    return rows_N[np.linspace(0, len(rows_N) - 1, min(count, len(rows_N))).round().astype(int)]
-
-
 def fit_surrogates(
     reader: TapReader, surrogates: NexusFlow, config: FeaturesConfig, seed: int, title: str
 ) -> list[float]:
@@ -84,7 +81,8 @@ def fit_surrogates(
     """
     rows_N, source = reader.frames("train").rows_N, reader.taps
     if config.surrogate_frames is not None:
-        rows_N, source = _evenly(rows_N, config.surrogate_frames), _KeptTaps(reader).taps
+        rows_N = rows_N[evenly_spread(len(rows_N), config.surrogate_frames)]
+        source = _KeptTaps(reader).taps
     surrogates.train()
     optimizer = torch.optim.Adam(surrogates.parameters(), lr=config.surrogate_learning_rate)
     losses: list[float] = []

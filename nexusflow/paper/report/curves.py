@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nexusflow.core.spread import evenly_spread
 from nexusflow.paper.claims_values import RunKey
 from nexusflow.paper.logs import read_log, running_mean
 
@@ -79,7 +80,7 @@ def _thin(curve: pd.Series) -> pd.Series:
     """Keep as many points as a small chart can show, first and last among them."""
     if len(curve) <= _POINTS:
         return curve
-    return curve.iloc[np.linspace(0, len(curve) - 1, _POINTS).round().astype(int)]
+    return curve.iloc[evenly_spread(len(curve), _POINTS)]
 
 
 def _points(curve: pd.Series, steps: float, low: float, high: float, logarithmic: bool) -> str:

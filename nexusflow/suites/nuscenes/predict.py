@@ -19,6 +19,7 @@ from nexusflow.bev.types import FramePrediction
 from nexusflow.core.errors import UserError
 from nexusflow.core.files import write_json
 from nexusflow.core.progress import track
+from nexusflow.core.spread import evenly_spread
 from nexusflow.data.nuscenes.cache import NuScenesCache
 from nexusflow.data.nuscenes.scenes import SceneEntry
 from nexusflow.evaluation.config import EvaluationConfig
@@ -197,7 +198,7 @@ def _choose(job: PredictionJob, title: str) -> tuple[TrackerThresholds, dict[str
     if not visible:
         raise UserError(f"{title}: no training scene shows track labels, so no thresholds can be chosen.")
     # Spread over the table, so that every location has its share.
-    places = np.linspace(0, len(visible) - 1, min(job.tracker.scenes, len(visible))).round().astype(int)
+    places = evenly_spread(len(visible), job.tracker.scenes)
     scenes = [visible[place] for place in places]
     pairs = [(b, k) for b in job.tracker.births for k in job.tracker.keeps if k <= b]
     memory = GridMemory()

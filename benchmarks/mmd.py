@@ -185,7 +185,7 @@ def draw(rows: list[Row], path: Path, source: str) -> None:
     """Seconds against points, both logarithmic; hollow where extrapolated."""
     names = list(dict.fromkeys(str(row["library"]) for row in rows))
     with paper_style():
-        figure = new_figure(6, 4.2)
+        figure = new_figure(7.4, 4.2)
         axis = figure.subplots()
         for name, colour, marker in zip(names, seaborn.color_palette("colorblind"), "osD^v", strict=False):
             points = [row for row in rows if row["library"] == name]
@@ -195,7 +195,10 @@ def draw(rows: list[Row], path: Path, source: str) -> None:
                 face = "white" if row["extrapolated"] == "yes" else colour
                 axis.plot(place_x, place_y, color=colour, marker=marker, markerfacecolor=face)
         axis.set(xscale="log", yscale="log", xlabel="points per sample", ylabel="seconds")
-        axis.legend(frameon=False)
+        sizes = sorted({int(str(row["points_per_sample"])) for row in rows})
+        axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axis.minorticks_off()
+        axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         tidy(axis)
         heading(figure, "MMD permutation test (hollow: extrapolated)", source)
         save_figure(figure, [path])

@@ -2,12 +2,14 @@
 
     pip install -r benchmarks/requirements.txt
     python benchmarks/run_all.py
+    python benchmarks/run_all.py --only mmd dense_plain
 
 Results go to docs/results/benchmarks/; they are worth something only on a machine that does nothing else.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
@@ -26,12 +28,16 @@ BENCHMARKS: dict[str, list[str]] = {
 
 
 def main() -> None:
-    """Run all, then write the page; the first that fails ends it."""
+    """Run all or the chosen ones, then write the page; the first that fails ends it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS))
+    chosen = parser.parse_args().only or BENCHMARKS
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for name, options in BENCHMARKS.items():
+    for name in chosen:
         print(f"--- {name}", flush=True)
         start = time.perf_counter()
-        command = [sys.executable, str(HERE / f"{name}.py"), *options, "--out", str(RESULTS / f"{name}.csv")]
+        command = [sys.executable, str(HERE / f"{name}.py"), *BENCHMARKS[name]]
+        command += ["--out", str(RESULTS / f"{name}.csv")]
         if subprocess.run(command, check=False).returncode:
             raise SystemExit(f"{name} failed; the page was left as it is.")
         print(f"--- {name}: {time.perf_counter() - start:.0f} s", flush=True)

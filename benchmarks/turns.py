@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from nexusflow.core.progress import track
 
@@ -53,6 +55,42 @@ def _serve(connection: Connection, build: Build) -> None:
         number += 1
 
 
+class _Contender:
+    """A contender's process and the pipe to it."""
+
+    def __init__(self, name: str, build: Build) -> None:
+        context = get_context("spawn")
+        self.name = name
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, build), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def receive(self) -> Any:
+        """What the process says next; a sentence where it ended instead, as for want of memory."""
+        try:
+            return self.pipe.recv()
+        except (EOFError, ConnectionError):
+            self.process.join()
+            raise SystemExit(
+                f"The process of `{self.name}` ended by itself (exit code {self.process.exitcode}; -9 often "
+                "means that the memory was full): compare fewer contenders at a time."
+            ) from None
+
+    def turn(self) -> Any:
+        """What one call took."""
+        with suppress(ConnectionError):  # told by `receive`
+            self.pipe.send(True)
+        return self.receive()
+
+    def end(self) -> None:
+        """Ends the process, whatever it does."""
+        with suppress(ConnectionError):
+            self.pipe.send(False)
+        self.process.join(timeout=5)
+        self.process.terminate()
+
+
 def measure_turns(
     builds: Mapping[str, Build], rounds: int, warm_up: int = 1, title: str = "turns"
 ) -> dict[str, Turns]:
@@ -67,31 +105,23 @@ def measure_turns(
     Returns:
         Name → times of every counted call, and memory.
     """
-    context = get_context("spawn")
-    pipes, processes = {}, []
+    contenders: list[_Contender] = []
     taken: dict[str, Turns] = {}
     try:
         for name, build in builds.items():
-            pipes[name], theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, build), daemon=True)
-            process.start()
-            theirs.close()
-            processes.append(process)
-            taken[name] = Turns(idle_mib=pipes[name].recv())
+            contenders.append(_Contender(name, build))
+            taken[name] = Turns(idle_mib=contenders[-1].receive())
         for turn in track(range(warm_up + rounds), title, total=warm_up + rounds):
             # Every other round backwards, so that nobody always follows the same contender.
-            for name in list(builds)[:: -1 if turn % 2 else 1]:
-                pipes[name].send(True)
-                seconds, busy, taken[name].peak_mib = pipes[name].recv()
+            for contender in contenders[:: -1 if turn % 2 else 1]:
+                mine = taken[contender.name]
+                seconds, busy, mine.peak_mib = contender.turn()
                 if turn >= warm_up:
-                    taken[name].seconds.append(seconds)
-                    taken[name].busy.append(busy)
-        for pipe in pipes.values():
-            pipe.send(False)
+                    mine.seconds.append(seconds)
+                    mine.busy.append(busy)
     finally:
-        for process in processes:
-            process.join(timeout=5)
-            process.terminate()
+        for contender in contenders:
+            contender.end()
     return taken
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nexusflow.alignment.bounded import bounded
+from nexusflow.alignment.bounded import bounded, exponential
 from nexusflow.alignment.products import add_products, products
 from nexusflow.alignment.spare import SpareMemory
 
@@ -202,7 +202,7 @@ def _flow(
         u_NBC, t_NBC = output_NBO.chunk(2, dim=-1)
         slope_NBC = bounded(u_NBC if layout.clamp == 1 else u_NBC / layout.clamp, out=for_slope)
         bounded_NBC = slope_NBC if layout.clamp == 1 else layout.clamp * slope_NBC
-        scale_NBC = torch.exp(bounded_NBC, out=for_scale)
+        scale_NBC = exponential(bounded_NBC, out=for_scale)
         saved += [kept, changed, active_NBH, slope_NBC, scale_NBC]
         kept, changed = torch.addcmul(t_NBC, changed, scale_NBC, out=for_result), kept
     return torch.cat((changed, kept), dim=-1), layout.clamp * _sum_of(saved[3::5]), saved

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nexusflow.alignment.batched_function import Layout, apply_mlps
-from nexusflow.alignment.bounded import bounded
+from nexusflow.alignment.bounded import bounded, exponential
 from nexusflow.alignment.products import add_products, last_apart
 
 __all__ = ["ROWS", "invert_flows", "surrogate_values"]
@@ -97,7 +97,7 @@ def _flow(x_NBD: Tensor, networks: _Networks, z_NBD: Tensor, log_det_NB: Tensor)
     slopes: list[Tensor] = []
     for index in range(layout.depth):
         slope_NBC, t_NBC = networks.slope_and_shift(index, kept)
-        scale_NBC = slope_NBC.exp() if layout.clamp == 1 else (layout.clamp * slope_NBC).exp_()
+        scale_NBC = exponential(slope_NBC if layout.clamp == 1 else layout.clamp * slope_NBC)
         slopes.append(slope_NBC)
         # The scale is read no more: its memory takes the result.
         kept, changed = torch.addcmul(t_NBC, changed, scale_NBC, out=scale_NBC), kept
@@ -112,7 +112,9 @@ def _inverse(z_NBD: Tensor, networks: _Networks, h_NBD: Tensor) -> None:
     for index in reversed(range(layout.depth)):
         kept, changed = changed, kept
         slope_NBC, t_NBC = networks.slope_and_shift(index, kept)
-        changed = slope_NBC.mul_(-layout.clamp).exp_().mul_(torch.sub(changed, t_NBC, out=t_NBC))
+        s_NBC = slope_NBC if layout.clamp == 1 else slope_NBC.mul_(layout.clamp)
+        factor_NBC = exponential(s_NBC, out=s_NBC, sign=-1)
+        changed = factor_NBC.mul_(torch.sub(changed, t_NBC, out=t_NBC))
     torch.cat((kept, changed) if layout.depth % 2 else (changed, kept), dim=-1, out=h_NBD)
 
 
